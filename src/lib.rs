@@ -1,0 +1,4 @@
+//! Otodoke: from the queues of a marketplace to a read model and derived events.
+
+pub mod contract;
+pub mod rules;
