@@ -5,6 +5,7 @@ pub mod derived;
 mod event;
 mod input;
 mod rule;
+mod stub;
 mod timestamp;
 mod values;
 
@@ -12,5 +13,6 @@ pub use derived::{Derivation, Derived, DerivedType};
 pub use event::{Event, EventRef};
 pub use input::*;
 pub use rule::Rule;
+pub use stub::{Accepted, Rejection, RejectionCode, published};
 pub use timestamp::{Span, Timestamp};
 pub use values::{Currency, Identifier, Money, Quantity, QuantityOrNone, ReplyBy, Text};

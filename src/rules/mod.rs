@@ -3,7 +3,9 @@
 mod decision;
 mod neighbours;
 mod policy;
+mod stub;
 
 pub use decision::*;
 pub use neighbours::{Identity, OrderNeighbours, ThreadNeighbours, address_key, fold_case};
 pub use policy::Policy;
+pub use stub::*;
