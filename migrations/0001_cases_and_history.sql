@@ -59,13 +59,14 @@ CREATE TABLE history (
     unread json,
     joined_at timestamptz,
     owns_thread boolean NOT NULL DEFAULT false,
+    found boolean NOT NULL DEFAULT false,
     repeated boolean NOT NULL DEFAULT false,
     received_at timestamptz NOT NULL,
     traceparent text,
     tracestate text,
     PRIMARY KEY (case_key, key),
     CHECK ((type = 'message-sent') = (thread_id IS NOT NULL)),
-    CHECK (thread_id IS NOT NULL OR (joined_at IS NULL AND NOT owns_thread AND NOT repeated)),
+    CHECK (thread_id IS NOT NULL OR (joined_at IS NULL AND NOT owns_thread AND NOT found AND NOT repeated)),
     CHECK (type = 'message-sent' OR case_key LIKE 'o/%')
 );
 CREATE INDEX history_threads ON history (thread_id) WHERE thread_id IS NOT NULL;
@@ -85,6 +86,7 @@ COMMENT ON COLUMN history.facts IS 'What the rules read of data.';
 COMMENT ON COLUMN history.unread IS 'What else was in data: a message''s body, unknown fields and words; null where nothing was. Decisions never load it.';
 COMMENT ON COLUMN history.joined_at IS 'When a message that named no order joined this one.';
 COMMENT ON COLUMN history.owns_thread IS 'The message''s thread belongs to this order.';
+COMMENT ON COLUMN history.found IS 'The message named no order, and this one was found for it.';
 COMMENT ON COLUMN history.repeated IS 'Its message stands in the history already, under another event.';
 COMMENT ON COLUMN history.received_at IS 'When it was accepted.';
 COMMENT ON COLUMN history.traceparent IS 'W3C trace context, carried to what is derived from it.';

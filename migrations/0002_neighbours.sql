@@ -6,10 +6,7 @@ CREATE TABLE identities (
     seller_id text COLLATE "C" NOT NULL,
     buyer_id text COLLATE "C" NOT NULL,
     relay_email text COLLATE "C",
-    placed_at timestamptz NOT NULL,
-    event_time timestamptz NOT NULL,
-    event_source text COLLATE "C" NOT NULL,
-    event_id text COLLATE "C" NOT NULL
+    placed_at timestamptz NOT NULL
 );
 CREATE INDEX identities_buyers ON identities (seller_id, buyer_id, placed_at);
 CREATE INDEX identities_emails ON identities (seller_id, md5(relay_email), placed_at) WHERE relay_email IS NOT NULL;
@@ -19,9 +16,6 @@ COMMENT ON COLUMN identities.seller_id IS 'Its seller.';
 COMMENT ON COLUMN identities.buyer_id IS 'Its buyer.';
 COMMENT ON COLUMN identities.relay_email IS 'The buyer''s address at the marketplace, in lower case. Indexed by its digest: a text may be longer than an index takes.';
 COMMENT ON COLUMN identities.placed_at IS 'When it was placed.';
-COMMENT ON COLUMN identities.event_time IS 'The time of the order-placed that stands.';
-COMMENT ON COLUMN identities.event_source IS 'The source of the order-placed that stands.';
-COMMENT ON COLUMN identities.event_id IS 'The id of the order-placed that stands.';
 
 CREATE TABLE lookups (
     case_key text COLLATE "C" NOT NULL CHECK (case_key LIKE 't/%'),
@@ -55,9 +49,9 @@ CREATE TABLE releases (
     released_at timestamptz NOT NULL,
     ready_from timestamptz NOT NULL,
     ready_until timestamptz,
-    PRIMARY KEY (order_id, ready_from),
     CHECK (ready_until IS NULL OR ready_until >= ready_from)
 );
+CREATE INDEX releases_orders ON releases (order_id);
 CREATE INDEX releases_groups ON releases (seller_id, buyer_id, address, released_at);
 COMMENT ON TABLE releases IS 'The stretches in which an order could be shipped together with others of the same seller, buyer and address.';
 COMMENT ON COLUMN releases.order_id IS 'The order.';
