@@ -3,6 +3,7 @@
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::history::Trace;
 use super::{CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, sql_time, sql_times};
 use crate::contract::{Derived, Identifier, Rule, Timestamp};
 use crate::rules::CaseId;
@@ -99,8 +100,7 @@ pub struct NewDerived {
     pub data: String,
     pub content: Digest,
     pub suppressed: bool,
-    pub traceparent: Option<String>,
-    pub tracestate: Option<String>,
+    pub trace: Trace,
 }
 
 /// Records new events. What they replace must have been withdrawn before: of a case, type
@@ -136,8 +136,8 @@ pub async fn record(conn: &mut PgConnection, new: &[NewDerived], now: Timestamp)
     .bind(new.iter().map(|new| new.content.as_slice()).collect::<Vec<_>>())
     .bind(cause().map(|cause| cause.map(|cause| cause.source.as_str())).collect::<Vec<_>>())
     .bind(cause().map(|cause| cause.map(|cause| cause.id.as_str())).collect::<Vec<_>>())
-    .bind(new.iter().map(|new| new.traceparent.as_deref()).collect::<Vec<_>>())
-    .bind(new.iter().map(|new| new.tracestate.as_deref()).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| new.trace.parent.as_deref()).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| new.trace.state.as_deref()).collect::<Vec<_>>())
     .bind(new.iter().map(|new| new.suppressed).collect::<Vec<_>>())
     .bind(sql_time(now))
     .execute(conn)

@@ -3,8 +3,11 @@
 
 use sqlx::{FromRow, PgConnection};
 
-use super::{CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, sql_time, sql_times};
-use crate::contract::{Accepted, Event, EventRef, Identifier, Input, InputType, Timestamp};
+use super::{
+    CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, identifier, sql_time, sql_times,
+    texts,
+};
+use crate::contract::{Accepted, Event, EventRef, Input, InputType, Timestamp};
 use crate::rules::{CaseId, Placement};
 
 /// An event of the history, without what no rule reads.
@@ -13,15 +16,21 @@ pub struct Entry {
     pub key: Digest,
     pub event: Event,
     pub placement: Placement,
-    pub traceparent: Option<String>,
-    pub tracestate: Option<String>,
+    pub trace: Trace,
+}
+
+/// Where an event belongs in a distributed trace (W3C); carried along, never read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    pub parent: Option<String>,
+    pub state: Option<String>,
 }
 
 /// An event that this version of the program can't read back.
 #[derive(Clone, Debug)]
 pub struct Unreadable {
-    pub home: CaseId,
-    pub thread: Option<Identifier>,
+    /// The case that was to be read: an event's home, or a message's thread.
+    pub case: CaseId,
     pub problem: String,
 }
 
@@ -147,33 +156,36 @@ pub async fn of_cases(
     .bind(case_keys(cases))
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(read).collect()
+    rows.into_iter().map(|row| read(case_id(&row.case_key)?, row)).collect()
 }
 
 /// All messages of threads, wherever their home is.
 pub async fn of_threads(
     conn: &mut PgConnection,
-    threads: &[&str],
+    threads: &CaseSet,
 ) -> Result<Vec<std::result::Result<Entry, Unreadable>>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT case_key, key, source, event_id, type, time, thread_id, facts::text, joined_at,
                 owns_thread, found, repeated, traceparent, tracestate
          FROM history WHERE thread_id = ANY ($1)",
     )
-    .bind(threads)
+    .bind(texts(threads.iter().filter_map(CaseId::thread_id)))
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(read).collect()
+    rows.into_iter().map(|row| read(thread(&row)?, row)).collect()
 }
 
-fn read(row: Row) -> Result<std::result::Result<Entry, Unreadable>> {
-    let home = case_id(&row.case_key)?;
+fn thread(row: &Row) -> Result<CaseId> {
+    let id = row.thread_id.clone().ok_or_else(|| corrupt("a message has a thread"))?;
+    identifier(id).map(CaseId::Thread)
+}
+
+fn read(case: CaseId, row: Row) -> Result<std::result::Result<Entry, Unreadable>> {
     let input = match read_facts(&row.event_type, &row.facts) {
         Ok(input) => input,
         Err(problem) => {
             let problem = format!("event {} {}: {problem}", row.source, row.event_id);
-            let thread = row.thread_id.and_then(Identifier::new);
-            return Ok(Err(Unreadable { home, thread, problem }));
+            return Ok(Err(Unreadable { case, problem }));
         }
     };
     let key = EventRef { source: row.source, id: row.event_id };
@@ -181,14 +193,13 @@ fn read(row: Row) -> Result<std::result::Result<Entry, Unreadable>> {
         key: row.key.try_into().map_err(|_| corrupt("a digest has 16 bytes"))?,
         event: Event { time: Timestamp::from_chrono(row.time), key, input },
         placement: Placement {
-            home,
+            home: case_id(&row.case_key)?,
             joined_at: row.joined_at.map(Timestamp::from_chrono),
             owns_thread: row.owns_thread,
             found: row.found,
             repeated: row.repeated,
         },
-        traceparent: row.traceparent,
-        tracestate: row.tracestate,
+        trace: Trace { parent: row.traceparent, state: row.tracestate },
     }))
 }
 

@@ -3,6 +3,7 @@
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::history::Trace;
 use super::{Result, SqlTime, digest, sql_time, sql_times};
 use crate::contract::{Timestamp, published::Published};
 
@@ -23,8 +24,7 @@ pub struct NewMessage {
     /// It is recorded in `derived_events` under the same id.
     pub derived: bool,
     pub published: Published,
-    pub traceparent: Option<String>,
-    pub tracestate: Option<String>,
+    pub trace: Trace,
 }
 
 /// Queues messages; those of one case go out in the order given.
@@ -50,8 +50,8 @@ pub async fn queue(conn: &mut PgConnection, messages: &[NewMessage], now: Timest
     .bind(published().map(|published| published.copied_to.as_deref()).collect::<Vec<_>>())
     .bind(sql_times(published().map(|published| published.time)))
     .bind(published().map(|published| published.body.as_str()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.traceparent.as_deref()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.tracestate.as_deref()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.trace.parent.as_deref()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.trace.state.as_deref()).collect::<Vec<_>>())
     .bind(sql_time(now))
     .execute(conn)
     .await?;
