@@ -514,3 +514,27 @@ async fn an_order_can_be_shown_and_found() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_large_batch_takes_no_more_statements_than_a_small_one() {
+    with_database(async |pool| {
+        let door = door(&pool).await;
+        let events = |from: usize, to: usize| -> Vec<_> {
+            (from..to)
+                .flat_map(|n| {
+                    let (order, buyer) = (format!("o{n}"), format!("B{n}"));
+                    [
+                        placed(&order, &buyer, "2026-03-01T00:00:00Z"),
+                        inquiry(&format!("t{n}"), &buyer, "2026-03-02T00:00:00Z"),
+                        refused(format!("{n}").as_bytes(), RejectionCode::NotJson),
+                    ]
+                })
+                .collect()
+        };
+        let small = statements(async || drop(send(&door, &pool, events(0, 2)).await)).await;
+        let large = statements(async || drop(send(&door, &pool, events(2, 200)).await)).await;
+        assert_eq!(small.len(), large.len(), "{large:#?}");
+        assert!(large.len() <= 42, "{} statements: {large:#?}", large.len());
+    })
+    .await;
+}

@@ -188,3 +188,36 @@ pub async fn picture(pool: &PgPool) -> Vec<String> {
     .await
     .unwrap()
 }
+
+/// The statements that a piece of work sends to the database, as sqlx logs them.
+pub async fn statements(work: impl AsyncFnOnce()) -> Vec<String> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("sqlx::query=debug")
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    work().await;
+    drop(guard);
+    let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+    let summary = |line: &str| {
+        let start = line.find("summary=")?;
+        Some(line[start..].chars().take(70).collect())
+    };
+    text.lines().filter_map(summary).collect()
+}
+
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
