@@ -12,6 +12,7 @@ mod error;
 mod message;
 mod publisher;
 mod session;
+mod tail;
 mod topology;
 
 pub use acks::{Acks, Token};
@@ -19,5 +20,6 @@ pub use consumer::{Consumer, Subscription};
 pub use error::{BrokerError, Fault};
 pub use message::{Delivery, HeaderValue, Headers, Outgoing, Properties, headers_to_json};
 pub use publisher::{Outcome, Publisher};
+pub use tail::Tail;
 pub use session::{Session, check_url};
 pub use topology::{Difference, Names, QueueDepth, backlog, declare};
