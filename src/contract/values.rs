@@ -275,7 +275,7 @@ impl<'de> Deserialize<'de> for ReplyBy {
             return Ok(ReplyBy::EndOf(day));
         }
         text.parse().map(ReplyBy::At).map_err(|_| {
-            de::Error::custom("is neither an RFC 3339 date-time with an offset nor a date")
+            de::Error::custom("a limit is an RFC 3339 date-time with an offset, or a date")
         })
     }
 }
