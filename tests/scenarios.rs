@@ -11,9 +11,12 @@ mod shorthand;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use otodoke::contract::{DerivedType, Event, InputType, Rule};
+use otodoke::contract::{DerivedType, Event, Identifier, InputType, Rule};
 use otodoke::rules::world::decide_all;
+use otodoke::rules::{CaseId, Policy};
 use scenario::{Moment, Scenario, load_all};
+use serde_json::{Value, json};
+use shorthand::Expander;
 
 /// What no decision can show: V2 is intake's, V3 the logs', O1 the reports'.
 const SHOWN_ELSEWHERE: [Rule; 3] = [Rule::V2, Rule::V3, Rule::O1];
@@ -128,4 +131,32 @@ fn types_of(scenario: &Scenario) -> BTreeSet<&'static str> {
         }
     }
     types
+}
+
+/// S5: too long a list to write down.
+#[test]
+fn of_more_than_a_hundred_orders_the_last_hundred_are_listed() {
+    let placed = |number: usize| {
+        let short = json!({
+            "type": "order-placed", "order_id": format!("O{number:03}"), "id": format!("e{number:03}"),
+            "time": format!("day 1 {:02}:{:02}", 9 + number / 60, number % 60),
+            "ship_to": { "postal_code": "1", "region": "T", "address_lines": [], "country": "JP" },
+        });
+        Expander::default().event(short.as_object().expect("an object")).expect("a valid event")
+    };
+    let listed = |orders: usize| {
+        let events: Vec<Event> = (1..=orders).map(placed).collect();
+        let as_of = events.last().expect("an order").time;
+        let last = CaseId::Order(Identifier::new(format!("O{orders:03}")).expect("an id"));
+        let world = decide_all(&events, &Policy::default(), as_of);
+        let found = world.cases[&last].derived.iter().find(|derived| derived.rule == Rule::S5);
+        found.expect("an offer").data()
+    };
+    let ids = |range: std::ops::RangeInclusive<usize>| -> Value {
+        range.map(|number| format!("O{number:03}")).collect::<Vec<_>>().into()
+    };
+    assert_eq!(listed(100)["order_ids"], ids(1..=100));
+    assert_ne!(listed(100)["truncated"], json!(true));
+    assert_eq!(listed(101)["order_ids"], ids(2..=101));
+    assert_eq!(listed(101)["truncated"], json!(true));
 }
