@@ -132,7 +132,11 @@ pub fn order_headers_with(
     headers
 }
 
+/// A name, a body, and where its fault is.
 type Case = (&'static str, Vec<u8>, Option<&'static str>);
+
+/// A body, and where its fault is.
+type Spoiled = (Vec<u8>, Option<&'static str>);
 
 fn structured(code: RejectionCode, cases: Vec<Case>) -> Vec<BadInput> {
     let bad = |(name, body, pointer)| BadInput {
@@ -486,7 +490,7 @@ fn of_data() -> Vec<BadInput> {
         {"line_id": "L1", "sku": "K", "quantity": 1_000, "unit_price": price},
         {"line_id": "L2", "sku": "K", "quantity": 1, "unit_price": 1},
     ]);
-    let named: Vec<(&str, (Vec<u8>, Option<&str>))> = vec![
+    let named: Vec<(&str, Spoiled)> = vec![
         ("no order id", without("/data/order_id")),
         ("an order id that is null", set("/data/order_id", Value::Null)),
         ("an order id that is a number", set("/data/order_id", json!(503))),
