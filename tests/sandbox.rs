@@ -16,7 +16,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
 use otodoke::sandbox::{Options, Sandbox, SandboxError, Server};
-use sqlx::{PgPool, Row};
+use sqlx::{Connection as _, PgConnection, PgPool, Row};
 use support::wait_until;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -71,6 +71,9 @@ async fn what_was_confirmed_survives_a_crash_of_the_broker() {
     let options = Options { postgres: false, ..Options::default() };
     let mut sandbox = Sandbox::start(options).await.unwrap();
     let url = sandbox.amqp_url().to_owned();
+    declare(&amqp(&sandbox).await).await;
+    // RabbitMQ notes a new quorum queue lazily; only its messages are safe at once.
+    sandbox.restart(Server::RabbitMq).await.unwrap();
     publish_one(&amqp(&sandbox).await).await;
 
     sandbox.kill(Server::RabbitMq).await.unwrap();
@@ -78,28 +81,36 @@ async fn what_was_confirmed_survives_a_crash_of_the_broker() {
     sandbox.restart(Server::RabbitMq).await.unwrap();
 
     assert_eq!(sandbox.amqp_url(), url);
-    let channel = amqp(&sandbox).await.create_channel().await.unwrap();
-    // A quorum queue elects its leader after the node has begun to take connections.
+    // A quorum queue elects its leader after the node has begun to take connections, and
+    // until then a question to it may end the connection that asked.
     wait_until(SOON, "the message is there again", async || {
-        let message = channel.basic_get("kept".into(), BasicGetOptions::default()).await;
-        message.unwrap().is_some_and(|message| message.delivery.data == b"safe")
+        get_one(&amqp(&sandbox).await).await.is_ok_and(|message| message == Some(b"safe".to_vec()))
     })
     .await;
     sandbox.stop().await.unwrap();
 }
 
-async fn publish_one(connection: &Connection) {
+async fn declare(connection: &Connection) {
     let channel = connection.create_channel().await.unwrap();
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare("kept".into(), durable, arguments).await.unwrap();
+}
+
+async fn publish_one(connection: &Connection) {
+    let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-    let properties = BasicProperties::default().with_delivery_mode(2);
+    let persistent = BasicProperties::default().with_delivery_mode(2);
     let options = BasicPublishOptions::default();
-    let confirm =
-        channel.basic_publish("".into(), "kept".into(), options, b"safe", properties).await;
-    assert_eq!(confirm.unwrap().await.unwrap(), Confirmation::Ack(None));
+    let sent = channel.basic_publish("".into(), "kept".into(), options, b"safe", persistent).await;
+    assert_eq!(sent.unwrap().await.unwrap(), Confirmation::Ack(None));
+}
+
+async fn get_one(connection: &Connection) -> lapin::Result<Option<Vec<u8>>> {
+    let channel = connection.create_channel().await?;
+    let message = channel.basic_get("kept".into(), BasicGetOptions::default()).await?;
+    Ok(message.map(|message| message.delivery.data))
 }
 
 #[tokio::test]
@@ -111,7 +122,7 @@ async fn what_was_committed_survives_a_crash_of_the_database() {
     sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&pool).await.unwrap();
 
     sandbox.kill(Server::Postgres).await.unwrap();
-    assert!(PgPool::connect(&url).await.is_err());
+    assert!(PgConnection::connect(&url).await.is_err());
     sandbox.restart(Server::Postgres).await.unwrap();
 
     let pool = PgPool::connect(&url).await.unwrap();
@@ -139,7 +150,7 @@ async fn the_command_hands_on_addresses_and_the_exit_code() {
     let printed = String::from_utf8(output.stdout).unwrap();
     let addresses: Vec<&str> = printed.split_whitespace().collect();
     assert!(addresses[0].starts_with("postgres://") && addresses[1].starts_with("amqp://"));
-    assert!(PgPool::connect(addresses[0]).await.is_err(), "the server is stopped");
+    assert!(PgConnection::connect(addresses[0]).await.is_err(), "the server is stopped");
 }
 
 #[tokio::test]
