@@ -72,7 +72,8 @@ made+=("$clusters/otodoke-install.conf")
 printf 'create_main_cluster = false\n' >"$clusters/otodoke-install.conf"
 
 export DEBIAN_FRONTEND=noninteractive
-quietly() { "$@" >"$log" 2>&1 || { tail -n 20 "$log"; return 1; }; }
+# This very script comes in by the standard input: nobody else may read from it.
+quietly() { "$@" </dev/null >"$log" 2>&1 || { tail -n 20 "$log"; return 1; }; }
 log=$(mktemp)
 made+=("$log")
 quietly apt-get update
