@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use super::SandboxError;
 
@@ -55,6 +57,13 @@ pub(super) fn write_private_file(
     fs::set_permissions(path, fs::Permissions::from_mode(0o400))
         .map_err(SandboxError::file("protect", path))?;
     give(path, account)
+}
+
+/// Has a command run as `account` (or the current user).
+pub(super) fn run_as(command: &mut Command, account: Option<Account>) {
+    if let Some(Account { uid, gid }) = account {
+        command.uid(uid).gid(gid);
+    }
 }
 
 fn give(path: &Path, account: Option<Account>) -> Result<(), SandboxError> {

@@ -1,8 +1,7 @@
 //! A private PostgreSQL cluster: its data folder, its server, its one database.
 
-use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use uuid::Uuid;
 use super::SandboxError;
 use super::account::{Account, create_private_folder, write_private_file};
 use super::home::Home;
+use super::installed::{POSTGRES, postgres_programs};
 use super::ports::free_ports;
 use super::process::{Process, Profile};
 
@@ -73,7 +73,7 @@ impl Postgres {
 
 impl Installation {
     fn create(home: &Home) -> Result<Installation, SandboxError> {
-        let programs = find_programs().ok_or(NOT_INSTALLED)?;
+        let programs = postgres_programs()?;
         let folder = home.path().join("postgres");
         let account = Account::for_server("postgres", home.path())?;
         create_private_folder(&folder, account)?;
@@ -145,37 +145,6 @@ impl Installation {
     }
 
     fn profile(&self) -> Profile {
-        Profile {
-            program: "PostgreSQL",
-            package: "postgresql",
-            variable: "DATABASE_URL",
-            abrupt_signal: "QUIT",
-            account: self.account,
-        }
+        Profile { product: POSTGRES, abrupt_signal: "QUIT", account: self.account }
     }
-}
-
-const NOT_INSTALLED: SandboxError = SandboxError::NotInstalled {
-    program: "PostgreSQL",
-    package: "postgresql",
-    variable: "DATABASE_URL",
-};
-
-/// The folder with `postgres` and `initdb`: Debian's of the highest version, else
-/// whatever the PATH leads to.
-fn find_programs() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let debian = versions
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())))
-        .filter(|(_, path)| path.join("bin/postgres").exists())
-        .max();
-    debian.map(|(_, path)| path.join("bin")).or_else(|| folder_on_path("postgres"))
-}
-
-/// The folder that a program on the PATH really is in, past any links.
-pub(super) fn folder_on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let file =
-        std::env::split_paths(&path).map(|folder| folder.join(program)).find(|f| f.exists())?;
-    file.canonicalize().ok()?.parent().map(Path::to_owned)
 }

@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::SandboxError;
-use super::account::Account;
+use super::account::{Account, run_as};
 use super::home::Home;
+use super::installed::Product;
 
 /// How often a condition is looked at that nobody announces.
 const POLL: Duration = Duration::from_millis(20);
@@ -21,11 +22,7 @@ const LOG_LINES: usize = 25;
 /// What a process is, apart from its command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Profile {
-    /// As errors call it.
-    pub program: &'static str,
-    /// The package that brings it, and the setting that makes it unnecessary.
-    pub package: &'static str,
-    pub variable: &'static str,
+    pub product: Product,
     /// Ends it at once, leaving its data to recovery and no process behind.
     pub abrupt_signal: &'static str,
     pub account: Option<Account>,
@@ -56,9 +53,7 @@ impl Process {
         let errors = output.try_clone().map_err(SandboxError::file("write", &log))?;
         command.current_dir(folder).process_group(0);
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        if let Some(Account { uid, gid }) = profile.account {
-            command.uid(uid).gid(gid);
-        }
+        run_as(&mut command, profile.account);
         let child = command.spawn().map_err(|source| profile.spawn_error(source))?;
         let record = home.process_record(child.id());
         let process = Process { profile, child, log, record };
@@ -135,7 +130,7 @@ impl Process {
 
     /// The error for an end that nobody asked for.
     pub fn ended_early(&self) -> SandboxError {
-        let program = self.profile.program;
+        let program = self.profile.product.name;
         let log = last_lines(&self.log);
         let port_taken = ["eaddrinuse", "ddress already in use", "in use by another"];
         match port_taken.iter().any(|words| log.contains(words)) {
@@ -146,7 +141,7 @@ impl Process {
 
     fn silent(&self, time: Duration) -> SandboxError {
         let log = last_lines(&self.log);
-        SandboxError::Silent { program: self.profile.program, seconds: time.as_secs(), log }
+        SandboxError::Silent { program: self.profile.product.name, seconds: time.as_secs(), log }
     }
 
     /// Its number may be another's from now on.
@@ -176,12 +171,9 @@ impl Drop for Process {
 
 impl Profile {
     fn spawn_error(&self, source: std::io::Error) -> SandboxError {
-        let Profile { program, package, variable, .. } = *self;
         match source.kind() {
-            std::io::ErrorKind::NotFound => {
-                SandboxError::NotInstalled { program, package, variable }
-            }
-            _ => SandboxError::Spawn { program, source },
+            std::io::ErrorKind::NotFound => self.product.not_installed(),
+            _ => SandboxError::Spawn { program: self.product.name, source },
         }
     }
 }

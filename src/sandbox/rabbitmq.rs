@@ -12,11 +12,11 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::SandboxError;
-use super::account::{Account, create_private_folder, write_private_file};
+use super::account::{Account, create_private_folder, run_as, write_private_file};
 use super::home::Home;
+use super::installed::{EPMD, RABBITMQ, rabbitmq_scripts};
 use super::plugins::needed_folders;
 use super::ports::free_ports;
-use super::postgres::folder_on_path;
 use super::process::{Process, Profile};
 
 const USER: &str = "otodoke";
@@ -103,7 +103,7 @@ impl RabbitMq {
 
 impl Installation {
     fn create(home: &Home, management: bool) -> Result<Installation, SandboxError> {
-        let scripts = find_scripts().ok_or(NOT_INSTALLED)?;
+        let scripts = rabbitmq_scripts()?;
         let folder = home.path().join("rabbitmq");
         let account = Account::for_server("rabbitmq", home.path())?;
         create_private_folder(&folder, account)?;
@@ -174,7 +174,7 @@ impl Installation {
         let mut command = self.command(Path::new("epmd"));
         // In the foreground: the daemon that a node starts by itself outlives it.
         command.args(["-address", "127.0.0.1", "-port", &self.ports.epmd.to_string()]);
-        let profile = Profile { program: "epmd", package: "erlang-base", ..self.profile() };
+        let profile = Profile { product: EPMD, ..self.profile() };
         let mut epmd = Process::spawn(home, profile, &self.folder, "epmd.log", command)?;
         epmd.wait_until(START, async || accepts_connections(self.ports.epmd).await).await?;
         Ok(epmd)
@@ -195,10 +195,7 @@ impl Installation {
     async fn control(&self, arguments: &[&str]) -> Result<String, SandboxError> {
         let mut command = self.command(&self.scripts.join("rabbitmqctl"));
         command.args(arguments).current_dir(&self.folder);
-        if let Some(Account { uid, gid }) = self.account {
-            std::os::unix::process::CommandExt::uid(&mut command, uid);
-            std::os::unix::process::CommandExt::gid(&mut command, gid);
-        }
+        run_as(&mut command, self.account);
         let mut command = tokio::process::Command::from(command);
         let output = command.kill_on_drop(true).output().await;
         let output =
@@ -242,29 +239,8 @@ impl Installation {
     }
 
     fn profile(&self) -> Profile {
-        Profile {
-            program: "RabbitMQ",
-            package: "rabbitmq-server",
-            variable: "AMQP_URL",
-            abrupt_signal: "KILL",
-            account: self.account,
-        }
+        Profile { product: RABBITMQ, abrupt_signal: "KILL", account: self.account }
     }
-}
-
-const NOT_INSTALLED: SandboxError = SandboxError::NotInstalled {
-    program: "RabbitMQ",
-    package: "rabbitmq-server",
-    variable: "AMQP_URL",
-};
-
-/// The folder of the real scripts. Those that Debian puts on the PATH switch the user
-/// and refuse everyone else, so they are no choice.
-fn find_scripts() -> Option<PathBuf> {
-    let known = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"].map(PathBuf::from);
-    let found = known.into_iter().find(|folder| folder.join("rabbitmq-server").exists());
-    let Some(folder) = found else { return folder_on_path("rabbitmq-server") };
-    folder.join("rabbitmq-server").canonicalize().ok()?.parent().map(Path::to_owned)
 }
 
 fn link(target: &Path, at: &Path) -> Result<(), SandboxError> {
