@@ -17,10 +17,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Batch, DoorError, Received, Shared, given_up};
+use super::apply::{Batch, Interrupted, Received};
+use super::failure::Class;
+use super::{Shared, given_up};
 use crate::broker::{Acks, BrokerError, Consumer, Delivery, HeaderValue, Subscription, Token, headers_to_json};
 use crate::contract::{Header, Message, Stream, intake};
-use crate::retry::Outage;
+use crate::retry::{Causes, Outage};
 
 /// How long messages are held while the database is away.
 const HELD_MESSAGES: Duration = Duration::from_secs(60);
@@ -37,9 +39,15 @@ enum SessionError {
     #[error("the database fails: messages are handed back to the broker until it answers")]
     Database(#[from] sqlx::Error),
     #[error("the database fails: messages are handed back to the broker until it answers")]
-    Door(#[from] DoorError),
+    Door(#[from] Box<Interrupted>),
     #[error("a lane of the pipeline ended unasked")]
     Lane,
+}
+
+impl SessionError {
+    fn is_unreadable(&self) -> bool {
+        matches!(self, SessionError::Broker(error) if error.is_unreadable())
+    }
 }
 
 /// What a consumer is for.
@@ -59,6 +67,11 @@ pub async fn consume(shared: Arc<Shared>, purpose: Purpose, stop: CancellationTo
     });
     while !stop.is_cancelled() {
         let Err(error) = session(&shared, purpose, &mut outage, &stop).await else { return };
+        if purpose == Purpose::Events && error.is_unreadable() {
+            // It holds up all others until its delivery limit is reached: so at once.
+            tracing::warn!("a message can't be read and is left to its delivery limit: {}", Causes(&error));
+            continue;
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             () = outage.wait(&error) => {}
@@ -187,6 +200,7 @@ impl Lanes {
     }
 
     fn take(&mut self, delivery: Delivery) {
+        self.shared.metrics.received(delivery.stream.map_or("dead", Stream::name));
         let (lane, taken) = self.judge(delivery);
         self.in_hand.fetch_add(1, Ordering::Relaxed);
         // A worker that has ended is found by `fault`, and its messages come again.
@@ -245,7 +259,7 @@ fn judge_event(shared: &Shared, stream: Stream, delivery: Delivery) -> Received 
         attributes: &attributes,
         stream,
     };
-    let judged = intake(&message, shared.clock.now(), shared.settings.max_clock_skew);
+    let judged = intake(&message, shared.clock.now(), shared.settings.max_clock_skew).map_err(|rejection| *rejection);
     Received {
         stream: Some(stream),
         routing_key: delivery.routing_key,
@@ -334,19 +348,20 @@ impl Lane {
     async fn apply(&self, received: Vec<Received>) -> Result<(), SessionError> {
         let begun = Instant::now();
         let mut outage = Outage::of("the database");
-        let mut batch = Batch { received, wake: Vec::new(), held: self.shared.hold.is_held() };
-        loop {
-            match self.shared.apply(&batch).await {
-                Ok(()) => {
-                    outage.over();
-                    return Ok(());
-                }
-                Err(error) if begun.elapsed() < HELD_MESSAGES && error.is_transient() => {
-                    outage.wait(&error).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let mut rest = vec![Batch { received, ..Batch::default() }];
+        while let Some(mut batch) = rest.pop() {
             batch.held = self.shared.hold.is_held();
+            match self.shared.apply(batch).await {
+                Ok(()) => outage.over(),
+                Err(mut interrupted) => {
+                    if interrupted.class == Class::Halt || begun.elapsed() > HELD_MESSAGES {
+                        return Err(interrupted.into());
+                    }
+                    outage.wait(&interrupted).await;
+                    rest.extend(interrupted.rest.drain(..).rev());
+                }
+            }
         }
+        Ok(())
     }
 }

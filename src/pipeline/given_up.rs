@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Received;
+use super::apply::Received;
 use crate::broker::{Delivery, HeaderValue, Headers, Names, headers_to_json};
 use crate::contract::{Rejection, RejectionCode, Stream};
 
@@ -27,14 +27,14 @@ pub fn judge(names: &Names, delivery: Delivery) -> Received {
         headers: headers_to_json(&delivery.properties.headers),
         content_type: delivery.properties.content_type,
         body: delivery.body,
-        judged: Err(Box::new(Rejection {
+        judged: Err(Rejection {
             code,
             pointer: None,
             detail,
             event_source: said("source"),
             event_id: said("id"),
             event_type: said("type"),
-        })),
+        }),
     }
 }
 

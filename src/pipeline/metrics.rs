@@ -20,8 +20,7 @@ pub struct Metrics {
     accepted: Counter,
     duplicates: Counter,
     dead: Family<Labels, Counter>,
-    derived: Family<Labels, Counter>,
-    withdrawn: Counter,
+    queued: Family<Labels, Counter>,
     published: Family<Labels, Counter>,
     unrouted: Counter,
     refused: Counter,
@@ -44,8 +43,7 @@ impl Default for Metrics {
             accepted: Counter::default(),
             duplicates: Counter::default(),
             dead: Family::default(),
-            derived: Family::default(),
-            withdrawn: Counter::default(),
+            queued: Family::default(),
             published: Family::default(),
             unrouted: Counter::default(),
             refused: Counter::default(),
@@ -66,12 +64,11 @@ impl Default for Metrics {
 /// What a batch came to.
 #[derive(Clone, Debug, Default)]
 pub struct BatchCounts {
-    pub received: Vec<(&'static str, u64)>,
     pub accepted: u64,
     pub duplicates: u64,
     pub dead: Vec<(&'static str, u64)>,
-    pub derived: Vec<(&'static str, u64)>,
-    pub withdrawn: u64,
+    /// By type: derived events, withdrawals and alerts.
+    pub queued: Vec<(&'static str, u64)>,
 }
 
 /// What is read from the broker and the database at each scrape.
@@ -85,19 +82,19 @@ pub struct Levels {
 }
 
 impl Metrics {
+    pub fn received(&self, stream: &'static str) {
+        self.received.get_or_create(&[("stream", stream)]).inc();
+    }
+
     pub fn batch(&self, counts: &BatchCounts, events: usize, took: Duration) {
-        for (stream, count) in &counts.received {
-            self.received.get_or_create(&[("stream", *stream)]).inc_by(*count);
-        }
         for (code, count) in &counts.dead {
             self.dead.get_or_create(&[("code", *code)]).inc_by(*count);
         }
-        for (derived_type, count) in &counts.derived {
-            self.derived.get_or_create(&[("type", *derived_type)]).inc_by(*count);
+        for (derived_type, count) in &counts.queued {
+            self.queued.get_or_create(&[("type", *derived_type)]).inc_by(*count);
         }
         self.accepted.inc_by(counts.accepted);
         self.duplicates.inc_by(counts.duplicates);
-        self.withdrawn.inc_by(counts.withdrawn);
         if events > 0 {
             self.batch_events.observe(events as f64);
             self.batch_seconds.observe(took.as_secs_f64());
@@ -160,8 +157,7 @@ impl Metrics {
         all.register("events_accepted", "Events accepted into the history", self.accepted.clone());
         all.register("events_duplicate", "Events seen before", self.duplicates.clone());
         all.register("messages_dead", "Messages that became dead letters, each attempt", self.dead.clone());
-        all.register("derived_events", "Derived events recorded", self.derived.clone());
-        all.register("derived_events_withdrawn", "Derived events withdrawn", self.withdrawn.clone());
+        all.register("messages_queued", "Derived events, withdrawals and alerts put into the outbox", self.queued.clone());
         all.register("messages_published", "Messages that the broker confirmed", self.published.clone());
         all.register("messages_unrouted", "Of these, messages that no queue took", self.unrouted.clone());
         all.register("messages_refused", "Messages that the broker did not confirm, to be sent again", self.refused.clone());
@@ -186,7 +182,8 @@ mod tests {
     #[test]
     fn every_metric_has_help_and_shows_what_was_counted() {
         let metrics = Metrics::default();
-        let counts = BatchCounts { received: vec![("orders", 3)], accepted: 2, ..BatchCounts::default() };
+        let counts = BatchCounts { accepted: 2, ..BatchCounts::default() };
+        (0..3).for_each(|_| metrics.received("orders"));
         metrics.batch(&counts, 3, Duration::from_millis(5));
         let text = metrics.text();
         assert!(text.contains("otodoke_messages_received_total{stream=\"orders\"} 3"), "{text}");

@@ -11,10 +11,11 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::{Batch, DoorError, Shared};
+use super::Shared;
+use super::apply::{Batch, Interrupted};
 use crate::retry::Outage;
 use crate::rules::CaseId;
-use crate::store::{cases, locks, wake_ups};
+use crate::store::{cases, wake_ups};
 
 /// The most cases in one transaction.
 const LIMIT: i64 = 200;
@@ -27,7 +28,7 @@ enum TimerError {
     #[error("the database fails the timers")]
     Database(#[from] sqlx::Error),
     #[error("the timers' cases can't be decided")]
-    Door(#[from] DoorError),
+    Door(#[from] Box<Interrupted>),
 }
 
 /// Looks until `stop`.
@@ -78,7 +79,7 @@ impl Watch {
 
     async fn lease(&mut self) -> Result<bool, TimerError> {
         if !self.leased {
-            self.leased = locks::try_lease_timers(&mut self.lease).await?;
+            self.leased = wake_ups::try_lease(&mut self.lease).await?;
         }
         Ok(self.leased)
     }
