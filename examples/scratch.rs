@@ -1,5 +1,5 @@
 use otodoke::contract::*;
-use otodoke::rules::{world, Policy};
+use otodoke::rules::{Policy, world};
 use std::collections::BTreeMap;
 fn main() {
     let text = std::fs::read_to_string(std::env::args().nth(1).unwrap()).unwrap();
@@ -16,10 +16,15 @@ fn main() {
     println!("{:?}", t.elapsed());
     let mut c: BTreeMap<String, usize> = BTreeMap::new();
     for d in w.cases.values() {
-        if let Some(o) = &d.order { *c.entry(format!("status {:?}", o.status)).or_default() += 1; }
-        for e in &d.derived { *c.entry(format!("{} {}", e.rule, e.derived_type().name())).or_default() += 1; }
+        if let Some(o) = &d.order {
+            *c.entry(format!("status {:?}", o.status)).or_default() += 1;
+        }
+        for e in &d.derived {
+            *c.entry(format!("{} {}", e.rule, e.derived_type().name())).or_default() += 1;
+        }
     }
     println!("{c:#?}");
-    let mut r = events.clone(); r.reverse();
+    let mut r = events.clone();
+    r.reverse();
     assert_eq!(world::decide_all(&r, &Policy::default(), now), w);
 }

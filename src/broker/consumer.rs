@@ -73,12 +73,13 @@ impl Consumer {
 
     /// How many messages wait in the queues, undelivered. Asked on the channel that delivers:
     /// what the broker sent before its answer is ready to be taken with [`Consumer::next`].
-    pub async fn ready(&self) -> Result<u64, BrokerError> {
+    pub async fn ready(&mut self) -> Result<u64, BrokerError> {
         let mut ready = 0;
         for queue in &self.queues {
             let options = QueueDeclareOptions { passive: true, ..Default::default() };
             let channel = &self.ledger.channel;
-            let found = channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
+            let found =
+                channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
             let found = answered(found)
                 .await
                 .map_err(|source| BrokerError::Depth { queue: queue.clone(), source })?;

@@ -24,6 +24,6 @@ pub use headers::{HeaderValue, Headers, headers_to_json};
 pub use message::{Delivery, Outgoing, Properties};
 pub use names::Names;
 pub use publisher::{Outcome, Publisher};
-pub use tail::Tail;
 pub use session::{Session, check_url};
+pub use tail::Tail;
 pub use topology::{Difference, QueueDepth, backlog, declare};

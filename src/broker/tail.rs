@@ -1,9 +1,11 @@
 //! Looking on: derived events as they are published, without taking them from anybody.
 
-use lapin::Channel;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
 use futures_util::StreamExt;
+use lapin::Channel;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
 
 use super::session::answered;
 use super::{BrokerError, Delivery, Names, Session, Token};
@@ -30,17 +32,28 @@ impl Tail {
             .await
             .map_err(|source| BrokerError::Channel { source })?;
         let options = BasicConsumeOptions::default();
-        let consumer = answered(channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default()))
-            .await
-            .map_err(|source| BrokerError::Consume { queue: queue.clone(), source })?;
+        let consumer = answered(channel.basic_consume(
+            queue.as_str().into(),
+            "".into(),
+            options,
+            FieldTable::default(),
+        ))
+        .await
+        .map_err(|source| BrokerError::Consume { queue: queue.clone(), source })?;
         Ok(Tail { _session: session, channel, consumer, queue })
     }
 
     /// The next message; waits as long as there is none.
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
-        let received = self.consumer.next().await.ok_or_else(|| BrokerError::Ended { queue: self.queue.clone() })?;
-        let delivery = received
-            .map_err(|error| BrokerError::Deliver { queue: self.queue.clone(), source: error.into() })?;
+        let received = self
+            .consumer
+            .next()
+            .await
+            .ok_or_else(|| BrokerError::Ended { queue: self.queue.clone() })?;
+        let delivery = received.map_err(|error| BrokerError::Deliver {
+            queue: self.queue.clone(),
+            source: error.into(),
+        })?;
         let tag = delivery.delivery_tag;
         answered(self.channel.basic_ack(tag, BasicAckOptions::default()))
             .await
@@ -49,10 +62,17 @@ impl Tail {
     }
 }
 
-async fn own_queue(channel: &Channel, names: &Names, patterns: &[String]) -> Result<String, BrokerError> {
-    let declare = |source| BrokerError::Declare { what: "a queue to look on with".to_owned(), source };
+async fn own_queue(
+    channel: &Channel,
+    names: &Names,
+    patterns: &[String],
+) -> Result<String, BrokerError> {
+    let declare =
+        |source| BrokerError::Declare { what: "a queue to look on with".to_owned(), source };
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-    let queue = answered(channel.queue_declare("".into(), options, FieldTable::default())).await.map_err(declare)?;
+    let queue = answered(channel.queue_declare("".into(), options, FieldTable::default()))
+        .await
+        .map_err(declare)?;
     let queue = queue.name().to_string();
     for pattern in patterns {
         let bound = channel.queue_bind(

@@ -234,8 +234,8 @@ impl Published {
     }
 
     /// The body of its message.
-    pub fn to_body(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a published event is JSON")
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("a published event is JSON")
     }
 
     /// The routing key that it goes out under.

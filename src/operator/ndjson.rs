@@ -42,7 +42,9 @@ impl Lines {
     pub async fn open(path: &Path) -> Result<Lines, ReadError> {
         let reader: Box<dyn AsyncBufRead + Send + Unpin> = match path.to_str() {
             Some("-") => Box::new(BufReader::new(tokio::io::stdin())),
-            _ => Box::new(BufReader::new(File::open(path).await.map_err(|source| failed(path, source))?)),
+            _ => Box::new(BufReader::new(
+                File::open(path).await.map_err(|source| failed(path, source))?,
+            )),
         };
         Ok(Lines { path: path.to_owned(), reader, number: 0 })
     }
@@ -58,10 +60,15 @@ impl Lines {
             let whole = bytes.last() == Some(&b'\n') || (length as u64) < LINE_MAX;
             let skipped = if whole { 0 } else { self.skip_rest().await? };
             self.number += 1;
-            let end = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |at| at + 1);
+            let end =
+                bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |at| at + 1);
             bytes.truncate(end);
             if !bytes.is_empty() {
-                return Ok(Some(Line { number: self.number, bytes, length: length as u64 + skipped }));
+                return Ok(Some(Line {
+                    number: self.number,
+                    bytes,
+                    length: length as u64 + skipped,
+                }));
             }
         }
     }
@@ -70,9 +77,11 @@ impl Lines {
     async fn skip_rest(&mut self) -> Result<u64, ReadError> {
         let mut skipped = 0;
         loop {
-            let buffer = self.reader.fill_buf().await.map_err(|source| failed(&self.path, source))?;
+            let buffer =
+                self.reader.fill_buf().await.map_err(|source| failed(&self.path, source))?;
             let end = buffer.iter().position(|byte| *byte == b'\n');
-            let (taken, done) = (end.map_or(buffer.len(), |at| at + 1), end.is_some() || buffer.is_empty());
+            let (taken, done) =
+                (end.map_or(buffer.len(), |at| at + 1), end.is_some() || buffer.is_empty());
             self.reader.consume(taken);
             skipped += taken as u64;
             if done {

@@ -20,7 +20,9 @@ use crate::contract::Stream;
 /// A wrong line is reported and passed over; the exit code is then 1. An event that is
 /// published again changes nothing: it is known by its source and id.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  otodoke publish events.ndjson\n  generate-events | otodoke publish -")]
+#[command(
+    after_help = "Examples:\n  otodoke publish events.ndjson\n  generate-events | otodoke publish -"
+)]
 pub struct PublishArguments {
     /// Newline-delimited CloudEvents; - is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -34,8 +36,9 @@ pub struct PublishArguments {
 }
 
 fn stream(name: &str) -> Result<Stream, String> {
-    Stream::from_name(name)
-        .ok_or_else(|| format!("`{name}` is no stream; there are orders, payments, shipments and messages"))
+    Stream::from_name(name).ok_or_else(|| {
+        format!("`{name}` is no stream; there are orders, payments, shipments and messages")
+    })
 }
 
 /// Messages on their way at a time.
@@ -47,7 +50,16 @@ pub async fn publish(arguments: PublishArguments, settings: &Settings) -> Result
     let names = Names::new(&settings.services.prefix)?;
     let publisher = Publisher::open(settings.services.amqp_url()?).await?;
     let progress = progress(ndjson::total_size(&arguments.files).await);
-    let mut run = Run { arguments, settings, names, publisher, progress, waiting: Vec::new(), sent: 0, wrong: 0 };
+    let mut run = Run {
+        arguments,
+        settings,
+        names,
+        publisher,
+        progress,
+        waiting: Vec::new(),
+        sent: 0,
+        wrong: 0,
+    };
     for path in run.arguments.files.clone() {
         let mut lines = Lines::open(&path).await?;
         while let Some(line) = lines.next().await? {
@@ -169,7 +181,9 @@ fn progress(total: Option<u64>) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"),
+        Some(total) => {
+            (ProgressBar::new(total), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
+        }
         None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}"),
     };
     bar.with_style(ProgressStyle::with_template(template).expect("the template is a constant"))

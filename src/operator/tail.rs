@@ -42,7 +42,8 @@ const ALERT: &str = "event-dead-lettered";
 fn type_name(name: &str) -> Result<String, String> {
     let known = DerivedType::from_name(name).is_some() || name == ALERT;
     known.then(|| name.to_owned()).ok_or_else(|| {
-        let all: Vec<&str> = DerivedType::ALL.iter().map(|kind| kind.name()).chain([ALERT]).collect();
+        let all: Vec<&str> =
+            DerivedType::ALL.iter().map(|kind| kind.name()).chain([ALERT]).collect();
         format!("`{name}` is no type of derived event; there are {}", all.join(", "))
     })
 }
@@ -76,7 +77,10 @@ pub async fn tail(arguments: TailArguments, settings: &Settings) -> Result<ExitC
 }
 
 fn patterns(arguments: &TailArguments) -> Vec<String> {
-    let seller = arguments.seller.as_deref().map_or("*".to_owned(), |seller| seller.replace(['.', '*', '#'], "_"));
+    let seller = arguments
+        .seller
+        .as_deref()
+        .map_or("*".to_owned(), |seller| seller.replace(['.', '*', '#'], "_"));
     match arguments.types.is_empty() {
         true => vec![format!("*.{seller}")],
         false => arguments.types.iter().map(|name| format!("{name}.{seller}")).collect(),

@@ -36,7 +36,12 @@ pub async fn validate(arguments: ValidateArguments, settings: &Settings) -> Resu
                 Ok(_) => valid += 1,
                 Err(rejection) => {
                     invalid += 1;
-                    say(&describe(&path.display().to_string(), line.number, &rejection, arguments.json))?;
+                    say(&describe(
+                        &path.display().to_string(),
+                        line.number,
+                        &rejection,
+                        arguments.json,
+                    ))?;
                 }
             }
         }

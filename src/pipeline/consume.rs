@@ -18,9 +18,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Batch, Interrupted, Received};
-use super::failure::Class;
 use super::{Shared, given_up};
-use crate::broker::{Acks, BrokerError, Consumer, Delivery, HeaderValue, Subscription, Token, headers_to_json};
+use crate::broker::{
+    Acks, BrokerError, Consumer, Delivery, HeaderValue, Subscription, Token, headers_to_json,
+};
 use crate::contract::{Header, Message, Stream, intake};
 use crate::retry::{Causes, Outage};
 
@@ -69,7 +70,10 @@ pub async fn consume(shared: Arc<Shared>, purpose: Purpose, stop: CancellationTo
         let Err(error) = session(&shared, purpose, &mut outage, &stop).await else { return };
         if purpose == Purpose::Events && error.is_unreadable() {
             // It holds up all others until its delivery limit is reached: so at once.
-            tracing::warn!("a message can't be read and is left to its delivery limit: {}", Causes(&error));
+            tracing::warn!(
+                "a message can't be read and is left to its delivery limit: {}",
+                Causes(&error)
+            );
             continue;
         }
         tokio::select! {
@@ -85,7 +89,8 @@ async fn session(
     outage: &mut Outage,
     stop: &CancellationToken,
 ) -> Result<(), SessionError> {
-    let Some(mut consumer) = stop.run_until_cancelled(open(shared, purpose)).await.transpose()? else {
+    let Some(mut consumer) = stop.run_until_cancelled(open(shared, purpose)).await.transpose()?
+    else {
         return Ok(());
     };
     let mut lanes = Lanes::start(shared, purpose, &consumer.acks());
@@ -107,7 +112,8 @@ async fn open(shared: &Arc<Shared>, purpose: Purpose) -> Result<Consumer, Sessio
         Purpose::Events => Subscription::Streams(Stream::ALL.to_vec()),
         Purpose::GivenUp => Subscription::DeadQueue,
     };
-    let consumer = Consumer::open(&shared.amqp_url, &shared.names, &subscription, settings.prefetch).await?;
+    let consumer =
+        Consumer::open(&shared.amqp_url, &shared.names, &subscription, settings.prefetch).await?;
     if purpose == Purpose::Events {
         shared.hold.restart();
     }
@@ -143,7 +149,11 @@ async fn receive(
 
 /// The broker answers on the channel that it delivers on, so what it sent before the
 /// answer has arrived: once that is taken too and done, nothing is left.
-async fn look_for_drained(shared: &Shared, consumer: &mut Consumer, lanes: &mut Lanes) -> Result<(), SessionError> {
+async fn look_for_drained(
+    shared: &Shared,
+    consumer: &mut Consumer,
+    lanes: &mut Lanes,
+) -> Result<(), SessionError> {
     let ready = consumer.ready().await?;
     let mut arrived = false;
     while let Some(delivery) = consumer.next().now_or_never() {
@@ -259,7 +269,8 @@ fn judge_event(shared: &Shared, stream: Stream, delivery: Delivery) -> Received 
         attributes: &attributes,
         stream,
     };
-    let judged = intake(&message, shared.clock.now(), shared.settings.max_clock_skew).map_err(|rejection| *rejection);
+    let judged = intake(&message, shared.clock.now(), shared.settings.max_clock_skew)
+        .map_err(|rejection| *rejection);
     Received {
         stream: Some(stream),
         routing_key: delivery.routing_key,
@@ -285,7 +296,9 @@ fn lane_of(received: &Received) -> usize {
     if let Ok(accepted) = &received.judged {
         match (&accepted.event.input.order_id(), &accepted.event.input) {
             (Some(order), _) => order.hash(&mut hasher),
-            (None, crate::contract::Input::MessageSent(message)) => message.thread_id.hash(&mut hasher),
+            (None, crate::contract::Input::MessageSent(message)) => {
+                message.thread_id.hash(&mut hasher)
+            }
             (None, _) => {}
         }
     }
@@ -354,7 +367,7 @@ impl Lane {
             match self.shared.apply(batch).await {
                 Ok(()) => outage.over(),
                 Err(mut interrupted) => {
-                    if interrupted.class == Class::Halt || begun.elapsed() > HELD_MESSAGES {
+                    if !interrupted.may_pass || begun.elapsed() > HELD_MESSAGES {
                         return Err(interrupted.into());
                     }
                     outage.wait(&interrupted).await;

@@ -16,7 +16,8 @@ pub fn judge(names: &Names, delivery: Delivery) -> Received {
     let (code, detail) = match &death {
         Some(death) => account(death),
         None => {
-            let detail = format!("no queue takes messages with the routing key `{}`", delivery.routing_key);
+            let detail =
+                format!("no queue takes messages with the routing key `{}`", delivery.routing_key);
             (RejectionCode::Unroutable, detail)
         }
     };
@@ -48,7 +49,8 @@ struct Death {
 fn last_death(headers: &Headers) -> Option<Death> {
     let Some(HeaderValue::List(deaths)) = headers.get("x-death") else { return None };
     let Some(HeaderValue::Table(death)) = deaths.first() else { return None };
-    let text = |name: &str| death.get(name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
+    let text =
+        |name: &str| death.get(name).and_then(HeaderValue::as_text).unwrap_or_default().to_owned();
     let count = match death.get("count") {
         Some(HeaderValue::Integer(count)) => *count,
         _ => 1,
@@ -59,12 +61,19 @@ fn last_death(headers: &Headers) -> Option<Death> {
 fn account(death: &Death) -> (RejectionCode, String) {
     let Death { reason, queue, count } = death;
     match reason.as_str() {
-        "expired" => (RejectionCode::Expired, format!("it waited in `{queue}` longer than messages may")),
+        "expired" => {
+            (RejectionCode::Expired, format!("it waited in `{queue}` longer than messages may"))
+        }
         "delivery_limit" => {
-            let detail = format!("it was delivered from `{queue}` as often as the queue's delivery limit allows and never finished");
+            let detail = format!(
+                "it was delivered from `{queue}` as often as the queue's delivery limit allows and never finished"
+            );
             (RejectionCode::DeliveryLimit, detail)
         }
-        _ => (RejectionCode::DeliveryLimit, format!("the broker gave it up in `{queue}`: {reason}, {count} times")),
+        _ => (
+            RejectionCode::DeliveryLimit,
+            format!("the broker gave it up in `{queue}`: {reason}, {count} times"),
+        ),
     }
 }
 

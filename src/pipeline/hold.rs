@@ -34,7 +34,10 @@ impl Hold {
     pub fn is_held(&self) -> bool {
         let mut since = self.lock();
         if since.is_some_and(|since| since.elapsed() >= self.longest) {
-            tracing::warn!("the backlog did not drain in {:?}: deadlines wait no longer", self.longest);
+            tracing::warn!(
+                "the backlog did not drain in {:?}: deadlines wait no longer",
+                self.longest
+            );
             *since = None;
         }
         since.is_some()

@@ -156,21 +156,68 @@ impl Metrics {
         all.register("messages_received", "Messages taken from the queues", self.received.clone());
         all.register("events_accepted", "Events accepted into the history", self.accepted.clone());
         all.register("events_duplicate", "Events seen before", self.duplicates.clone());
-        all.register("messages_dead", "Messages that became dead letters, each attempt", self.dead.clone());
-        all.register("messages_queued", "Derived events, withdrawals and alerts put into the outbox", self.queued.clone());
-        all.register("messages_published", "Messages that the broker confirmed", self.published.clone());
-        all.register("messages_unrouted", "Of these, messages that no queue took", self.unrouted.clone());
-        all.register("messages_refused", "Messages that the broker did not confirm, to be sent again", self.refused.clone());
+        all.register(
+            "messages_dead",
+            "Messages that became dead letters, each attempt",
+            self.dead.clone(),
+        );
+        all.register(
+            "messages_queued",
+            "Derived events, withdrawals and alerts put into the outbox",
+            self.queued.clone(),
+        );
+        all.register(
+            "messages_published",
+            "Messages that the broker confirmed",
+            self.published.clone(),
+        );
+        all.register(
+            "messages_unrouted",
+            "Of these, messages that no queue took",
+            self.unrouted.clone(),
+        );
+        all.register(
+            "messages_refused",
+            "Messages that the broker did not confirm, to be sent again",
+            self.refused.clone(),
+        );
         all.register("batch_events", "Events in one transaction", self.batch_events.clone());
-        all.register_with_unit("batch", "From the first statement of a batch to its commit", Unit::Seconds, self.batch_seconds.clone());
-        all.register_with_unit("lag", "From the newest event's time to its commit, last batch", Unit::Seconds, self.lag_seconds.clone());
+        all.register_with_unit(
+            "batch",
+            "From the first statement of a batch to its commit",
+            Unit::Seconds,
+            self.batch_seconds.clone(),
+        );
+        all.register_with_unit(
+            "lag",
+            "From the newest event's time to its commit, last batch",
+            Unit::Seconds,
+            self.lag_seconds.clone(),
+        );
         all.register("service_connected", "1 while the service answers", self.connected.clone());
-        all.register("deadlines_held", "1 while deadlines wait for a backlog to drain", self.held.clone());
+        all.register(
+            "deadlines_held",
+            "1 while deadlines wait for a backlog to drain",
+            self.held.clone(),
+        );
         all.register("queue_ready", "Messages waiting in a queue", self.backlog.clone());
         all.register("outbox_waiting", "Derived messages waiting to be sent", self.outbox.clone());
-        all.register_with_unit("oldest_unpublished", "Age of the derived message that has waited longest", Unit::Seconds, self.oldest_unpublished_seconds.clone());
-        all.register("dead_letters_open", "Dead letters that nobody has settled", self.dead_letters.clone());
-        all.register("cases_parked", "Cases whose decision failed and is tried again", self.parked.clone());
+        all.register_with_unit(
+            "oldest_unpublished",
+            "Age of the derived message that has waited longest",
+            Unit::Seconds,
+            self.oldest_unpublished_seconds.clone(),
+        );
+        all.register(
+            "dead_letters_open",
+            "Dead letters that nobody has settled",
+            self.dead_letters.clone(),
+        );
+        all.register(
+            "cases_parked",
+            "Cases whose decision failed and is tried again",
+            self.parked.clone(),
+        );
         registry
     }
 }

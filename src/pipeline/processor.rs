@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use sqlx::PgPool;
@@ -12,8 +13,8 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::consume::{Purpose, consume};
 use super::apply::{self, Batch, Door, Interrupted, Outcome};
+use super::consume::{Purpose, consume};
 use super::failure::{self, Class};
 use super::metrics::BatchCounts;
 use super::{DatabaseClock, Hold, Metrics, Probe, relay, timers, watch};
@@ -48,10 +49,12 @@ pub enum ProcessorError {
     Missing(#[from] Missing),
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    #[error("the database's address can't be understood: {0}; write postgres://user:password@host/database")]
+    #[error(
+        "the database's address can't be understood: {0}; write postgres://user:password@host/database"
+    )]
     DatabaseUrl(String),
-    #[error("the database is not as this program needs it")]
-    Halted(#[from] Box<Interrupted>),
+    #[error("stopped, since the database is not as this program needs it; the log says more")]
+    Halted,
     #[error("the database can't be set up")]
     Migrate(#[from] MigrateError),
     #[error("the database refuses this program: {}", failure::sentence(.0))]
@@ -77,7 +80,7 @@ pub struct Shared {
     sets_up: bool,
     /// Says a topology that differs once, not at each reconnection.
     differences_said: Mutex<BTreeSet<String>>,
-    halted: Mutex<Option<Box<Interrupted>>>,
+    halted: AtomicBool,
     stop: CancellationToken,
 }
 
@@ -95,7 +98,10 @@ impl Shared {
         self.note(&done, events, begun);
         match interrupted {
             None => Ok(()),
-            Some(interrupted) if interrupted.class == Class::Halt => Err(self.halt(interrupted).await),
+            Some(interrupted) if !interrupted.may_pass => {
+                self.halt(&interrupted);
+                Err(interrupted)
+            }
             Some(interrupted) => Err(interrupted),
         }
     }
@@ -116,15 +122,15 @@ impl Shared {
     }
 
     /// We are wrong, or the database is: stop all parts, loudly.
-    async fn halt(&self, interrupted: Box<Interrupted>) -> Box<Interrupted> {
-        let told = Box::new(interrupted.halt());
-        self.halted.lock().await.get_or_insert(interrupted);
+    fn halt(&self, interrupted: &Interrupted) {
+        tracing::error!("the database is not as this program needs it: {interrupted}");
+        self.halted.store(true, Ordering::Relaxed);
         self.stop.cancel();
-        told
     }
 
     pub async fn read_clock(&self) -> Result<(), sqlx::Error> {
-        let mut connection = self.pool.acquire().await.inspect_err(|_| self.metrics.connected("database", false))?;
+        let mut connection =
+            self.pool.acquire().await.inspect_err(|_| self.metrics.connected("database", false))?;
         self.clock.told(store::clock(&mut connection).await?);
         self.metrics.connected("database", true);
         Ok(())
@@ -175,7 +181,9 @@ pub async fn run(
         let probe = Probe::new(pool.clone(), amqp_url.clone(), names.clone());
         tasks.spawn(serve(settings.services.http_addr, metrics.clone(), probe, stop.clone()));
     }
-    let Some(door) = stop.run_until_cancelled(open_door(settings, &pool, sets_up)).await.transpose()? else {
+    let Some(door) =
+        stop.run_until_cancelled(open_door(settings, &pool, sets_up)).await.transpose()?
+    else {
         return Ok(());
     };
     let shared = Arc::new(Shared {
@@ -190,7 +198,7 @@ pub async fn run(
         door,
         sets_up,
         differences_said: Mutex::default(),
-        halted: Mutex::default(),
+        halted: AtomicBool::new(false),
         stop: stop.clone(),
         settings: settings.pipeline.clone(),
     });
@@ -211,11 +219,15 @@ async fn finish(
             return Err(ProcessorError::Part);
         }
     }
-    shared.halted.lock().await.take().map_or(Ok(()), |error| Err(error.into()))
+    if shared.halted.load(Ordering::Relaxed) { Err(ProcessorError::Halted) } else { Ok(()) }
 }
 
 /// Waits for the database, for ever, and sets it up.
-async fn open_door(settings: &Settings, pool: &PgPool, sets_up: bool) -> Result<Door, ProcessorError> {
+async fn open_door(
+    settings: &Settings,
+    pool: &PgPool,
+    sets_up: bool,
+) -> Result<Door, ProcessorError> {
     let mut outage = Outage::of("the database");
     loop {
         let error = match try_open_door(settings, pool, sets_up).await {
@@ -226,7 +238,9 @@ async fn open_door(settings: &Settings, pool: &PgPool, sets_up: bool) -> Result<
             Err(error) => error,
         };
         let passes = match &error {
-            ProcessorError::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
+            ProcessorError::Migrate(
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+            )
             | ProcessorError::Database(error) => failure::classify(error) != Class::Halt,
             _ => false,
         };
@@ -237,7 +251,11 @@ async fn open_door(settings: &Settings, pool: &PgPool, sets_up: bool) -> Result<
     }
 }
 
-async fn try_open_door(settings: &Settings, pool: &PgPool, sets_up: bool) -> Result<Door, ProcessorError> {
+async fn try_open_door(
+    settings: &Settings,
+    pool: &PgPool,
+    sets_up: bool,
+) -> Result<Door, ProcessorError> {
     if sets_up {
         store::migrate(pool).await?;
     }
@@ -282,7 +300,12 @@ async fn serve(address: SocketAddr, metrics: Metrics, probe: Probe, stop: Cancel
     }
 }
 
-fn start(tasks: &mut JoinSet<()>, shared: &Arc<Shared>, parts: &BTreeSet<Part>, stop: &CancellationToken) {
+fn start(
+    tasks: &mut JoinSet<()>,
+    shared: &Arc<Shared>,
+    parts: &BTreeSet<Part>,
+    stop: &CancellationToken,
+) {
     if parts.contains(&Part::Consume) {
         tasks.spawn(consume(shared.clone(), Purpose::Events, stop.clone()));
         tasks.spawn(consume(shared.clone(), Purpose::GivenUp, stop.clone()));

@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Metrics, Shared};
+use super::Shared;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
-use crate::contract::{DerivedType, published::EventDeadLettered};
+use crate::contract::{DerivedType, EventDeadLettered};
 use crate::retry::{Causes, Outage};
 use crate::store::outbox::{self, LANES, Queued};
 
@@ -79,7 +79,11 @@ impl Session {
         Ok(Session { shared: shared.clone(), leases, lanes: Vec::new(), leased: None, publisher })
     }
 
-    async fn run(&mut self, outage: &mut Outage, stop: &CancellationToken) -> Result<(), RelayError> {
+    async fn run(
+        &mut self,
+        outage: &mut Outage,
+        stop: &CancellationToken,
+    ) -> Result<(), RelayError> {
         loop {
             self.lease().await?;
             let sent = self.send().await?;
@@ -111,7 +115,8 @@ impl Session {
         let mut sent = 0;
         let mut held: HashSet<String> = HashSet::new();
         for round in rounds(queued) {
-            let round: Vec<Queued> = round.into_iter().filter(|message| !held.contains(&message.case_key)).collect();
+            let round: Vec<Queued> =
+                round.into_iter().filter(|message| !held.contains(&message.case_key)).collect();
             let outcomes = self.publish(&round).await;
             let mut confirmed = Vec::new();
             for (message, outcome) in round.iter().zip(&outcomes) {
@@ -120,7 +125,9 @@ impl Session {
                         self.shared.metrics.published(type_name(&message.event_type), *routed);
                         confirmed.push(message.position);
                     }
-                    Outcome::Refused | Outcome::Unknown | Outcome::Unsendable => _ = held.insert(message.case_key.clone()),
+                    Outcome::Refused | Outcome::Unknown | Outcome::Unsendable => {
+                        _ = held.insert(message.case_key.clone())
+                    }
                 }
             }
             sent += confirmed.len();
@@ -139,7 +146,8 @@ impl Session {
 
     async fn publish(&mut self, round: &[Queued]) -> Vec<Outcome> {
         let exchange = self.shared.names.derived();
-        let messages: Vec<Outgoing> = round.iter().map(|queued| outgoing(&exchange, queued)).collect();
+        let messages: Vec<Outgoing> =
+            round.iter().map(|queued| outgoing(&exchange, queued)).collect();
         self.publisher.publish_all(&messages).await
     }
 }
@@ -148,10 +156,12 @@ fn outgoing(exchange: &str, queued: &Queued) -> Outgoing {
     let text = |name: &str, value: &Option<String>| {
         value.as_ref().map(|value| (name.to_owned(), HeaderValue::Text(value.clone())))
     };
-    let copies = queued.copied_to.as_ref().map(|key| {
-        ("CC".to_owned(), HeaderValue::List(vec![HeaderValue::Text(key.clone())]))
-    });
-    let headers = [copies, text("traceparent", &queued.traceparent), text("tracestate", &queued.tracestate)];
+    let copies = queued
+        .copied_to
+        .as_ref()
+        .map(|key| ("CC".to_owned(), HeaderValue::List(vec![HeaderValue::Text(key.clone())])));
+    let headers =
+        [copies, text("traceparent", &queued.traceparent), text("tracestate", &queued.tracestate)];
     Outgoing {
         exchange: exchange.to_owned(),
         routing_key: queued.routing_key.clone(),

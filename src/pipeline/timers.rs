@@ -15,7 +15,7 @@ use super::Shared;
 use super::apply::{Batch, Interrupted};
 use crate::retry::Outage;
 use crate::rules::CaseId;
-use crate::store::{cases, wake_ups};
+use crate::store::{cases, outbox, wake_ups};
 
 /// The most cases in one transaction.
 const LIMIT: i64 = 200;
@@ -66,7 +66,11 @@ impl Watch {
         Ok(Watch { shared: shared.clone(), lease, leased: false })
     }
 
-    async fn run(&mut self, outage: &mut Outage, stop: &CancellationToken) -> Result<(), TimerError> {
+    async fn run(
+        &mut self,
+        outage: &mut Outage,
+        stop: &CancellationToken,
+    ) -> Result<(), TimerError> {
         while !stop.is_cancelled() {
             let decided = if self.lease().await? { self.decide_due().await? } else { 0 };
             outage.over();
@@ -79,7 +83,7 @@ impl Watch {
 
     async fn lease(&mut self) -> Result<bool, TimerError> {
         if !self.leased {
-            self.leased = wake_ups::try_lease(&mut self.lease).await?;
+            self.leased = outbox::try_timers(&mut self.lease).await?;
         }
         Ok(self.leased)
     }
@@ -99,7 +103,7 @@ impl Watch {
             return Ok(0);
         }
         let count = wake.len();
-        self.shared.apply(Batch { received: Vec::new(), wake, held }).await?;
+        self.shared.apply(Batch { wake, held, ..Batch::default() }).await?;
         Ok(count)
     }
 

@@ -61,7 +61,9 @@ fn levels(depths: &[QueueDepth], figures: &Figures) -> Levels {
     Levels {
         backlog: depths
             .iter()
-            .filter_map(|depth| Some((depth.stream.map_or("dead", Stream::name), i64::from(depth.ready?))))
+            .filter_map(|depth| {
+                Some((depth.stream.map_or("dead", Stream::name), i64::from(depth.ready?)))
+            })
             .collect(),
         outbox: figures.outbox,
         oldest_unpublished: since(figures.oldest_unpublished, figures.clock),
