@@ -46,7 +46,8 @@ macro_rules! open_enum {
 macro_rules! closed_enum {
     ($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         #[schemars(inline)]
         pub enum $name {
@@ -555,7 +556,10 @@ macro_rules! input_types {
             }
 
             /// Reads `data`, whose `null` members and stripped fields are gone already.
-            pub fn read<'de, D: serde::Deserializer<'de>>(self, data: D) -> Result<Input, D::Error> {
+            pub fn read<'de, D>(self, data: D) -> Result<Input, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
                 match self {
                     $(InputType::$variant => $variant::deserialize(data).map(Input::$variant),)+
                 }
@@ -575,7 +579,8 @@ macro_rules! input_types {
                 }
             }
 
-            /// What the rules read of it, as JSON: absent fields are left out, and so is a message's body.
+            /// What the rules read of it, as JSON: absent fields are left out, and so is a
+            /// message's body.
             pub fn facts(&self) -> Value {
                 match self {
                     $(Input::$variant(data) => serde_json::to_value(data),)+

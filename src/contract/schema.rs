@@ -68,11 +68,19 @@ examples! {
 const STORABLE: &str = "^[^\\u0000]*$";
 
 fn input(kind: InputType) -> Value {
-    let name = kind.name();
     let mut data = kind.data_schema().to_value();
     let description = take_headings(&mut data);
     data["$ref"] = json!("#/$defs/storable");
-    let attribute = |description: &str| json!({"description": description});
+    let mut properties = incoming_attributes(kind.name());
+    properties["data"] = data;
+    let required = ["specversion", "id", "source", "type", "time", "data"];
+    let mut document = event(kind.name(), description, &required, properties);
+    document["$defs"] = json!({"storable": storable()});
+    document
+}
+
+/// What every document begins with.
+fn event(name: &str, description: Option<Value>, required: &[&str], properties: Value) -> Value {
     json!({
         "$schema": DRAFT,
         "$id": urn(name),
@@ -80,41 +88,51 @@ fn input(kind: InputType) -> Value {
         "description": description,
         "examples": [example(name)],
         "type": "object",
-        "required": ["specversion", "id", "source", "type", "time", "data"],
-        "properties": {
-            "specversion": specversion(),
-            "id": {
-                "description": "Unique within `source`.",
-                "type": "string", "minLength": 1, "maxLength": 128, "pattern": STORABLE,
-            },
-            "source": {
-                "description": "The system that publishes it.",
-                "type": "string", "format": "uri-reference", "minLength": 1, "maxLength": 256,
-            },
-            "type": {"const": name},
-            "time": described(schema_of_time(), "When it happened in the world."),
-            "subject": {
-                "description": "What the sender says that it is about; never read.",
-                "type": ["string", "null"],
-                "minLength": 1, "maxLength": Text::MAX, "pattern": STORABLE,
-            },
-            "datacontenttype": {
-                "description": "The media type of `data`; parameters and case don't matter.",
-                "type": ["string", "null"],
-                "pattern": "^\\s*[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]\\s*(;[^\\u0000]*)?$",
-            },
-            "dataschema": {
-                "description": "The schema that the sender followed; never read.",
-                "type": ["string", "null"],
-                "format": "uri-reference", "minLength": 1, "maxLength": Text::MAX,
-            },
-            "traceparent": attribute("W3C Trace Context; carried through, ignored where malformed."),
-            "tracestate": attribute("W3C Trace Context; carried through, ignored where malformed."),
-            "data": data,
-        },
-        "$defs": {"storable": storable()},
+        "required": required,
+        "properties": properties,
     })
 }
+
+fn incoming_attributes(name: &str) -> Value {
+    let trace = json!({
+        "description": "W3C Trace Context: carried through, ignored where malformed.",
+    });
+    json!({
+        "specversion": specversion(),
+        "id": {
+            "description": "Unique within `source`.",
+            "type": "string", "minLength": 1, "maxLength": 128, "pattern": STORABLE,
+        },
+        "source": {
+            "description": "The system that publishes it.",
+            "type": "string", "format": "uri-reference", "minLength": 1, "maxLength": 256,
+        },
+        "type": {"const": name},
+        "time": described(schema_of_time(), "When it happened in the world."),
+        "subject": {
+            "description": "What the sender says that it is about; no rule reads it.",
+            "type": ["string", "null"],
+            "minLength": 1, "maxLength": Text::MAX, "pattern": STORABLE,
+        },
+        "datacontenttype": {
+            "description": "The media type of `data`; its parameters and case don't matter.",
+            "type": ["string", "null"], "pattern": APPLICATION_JSON,
+        },
+        "dataschema": {
+            "description": "The schema that the sender followed; nobody reads it.",
+            "type": ["string", "null"],
+            "format": "uri-reference", "minLength": 1, "maxLength": Text::MAX,
+        },
+        "traceparent": trace,
+        "tracestate": trace,
+    })
+}
+
+/// The media type with its parameters, in any case: ECMA 262 has no flag for it.
+const APPLICATION_JSON: &str = concat!(
+    "^\\s*[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]",
+    "\\s*(;[^\\u0000]*)?$"
+);
 
 /// No U+0000 in any value or name, but for what is stripped before anyone looks.
 fn storable() -> Value {
@@ -131,16 +149,21 @@ fn storable() -> Value {
     })
 }
 
-fn outgoing(name: &str, mut data: Value, of_case: bool) -> Value {
+fn outgoing(name: &str, mut data: Value, is_of_case: bool) -> Value {
     let description = take_headings(&mut data);
-    let mut required =
-        vec!["specversion", "id", "source", "type", "time", "subject", "datacontenttype"];
-    required.extend(["dataschema", "data"]);
-    let subject = match of_case {
-        true => "The case: an order's id, or `thread:` and a thread's.",
-        false => "The dead letter's id.",
-    };
-    let mut properties = json!({
+    let mut properties = outgoing_attributes(name);
+    properties["data"] = data;
+    let mut required = vec!["specversion", "id", "source", "type", "time", "subject"];
+    required.extend(["datacontenttype", "dataschema", "data"]);
+    if is_of_case {
+        required.push("sequence");
+        add_attributes_of_case(&mut properties);
+    }
+    event(name, description, &required, properties)
+}
+
+fn outgoing_attributes(name: &str) -> Value {
+    json!({
         "specversion": specversion(),
         "id": {
             "description": "The same however often it is sent or derived again.",
@@ -152,34 +175,25 @@ fn outgoing(name: &str, mut data: Value, of_case: bool) -> Value {
         },
         "type": {"const": name},
         "time": described(schema_of_time(), "When it became true in the world."),
-        "subject": {"description": subject, "type": "string", "minLength": 1},
+        "subject": {"description": "The dead letter's id.", "type": "string", "minLength": 1},
         "datacontenttype": {"const": "application/json"},
         "dataschema": {"const": urn(name)},
         "traceparent": {"description": "W3C Trace Context of the cause.", "type": "string"},
         "tracestate": {"description": "W3C Trace Context of the cause.", "type": "string"},
-        "data": data,
-    });
-    if of_case {
-        required.push("sequence");
-        properties["sequence"] = json!({
-            "description": "Rises by case, with gaps.", "type": "string", "pattern": "^[0-9]+$",
-        });
-        properties["causationid"] = json!({
-            "description": "Source, space and id of the input event that made it true; absent \
-                            where only time did.",
-            "type": "string",
-        });
-    }
-    json!({
-        "$schema": DRAFT,
-        "$id": urn(name),
-        "title": name,
-        "description": description,
-        "examples": [example(name)],
-        "type": "object",
-        "required": required,
-        "properties": properties,
     })
+}
+
+fn add_attributes_of_case(properties: &mut Value) {
+    properties["subject"]["description"] =
+        json!("The case: an order's id, or `thread:` and a thread's.");
+    properties["sequence"] = json!({
+        "description": "Rises by case, with gaps.", "type": "string", "pattern": "^[0-9]+$",
+    });
+    properties["causationid"] = json!({
+        "description": "Source, space and id of the input event that made it true; absent \
+                        where only time did.",
+        "type": "string",
+    });
 }
 
 /// Adds what the data of every derived event has.
