@@ -15,7 +15,7 @@ pub fn say(line: &str) -> io::Result<()> {
 /// A table that fits the terminal, or isn't cut at all where there is none.
 pub fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).set_header(header);
     if io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }

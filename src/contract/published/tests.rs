@@ -62,7 +62,7 @@ fn alert(stream: Option<Stream>) -> Published {
 
 #[test]
 fn a_derived_event_goes_out_with_every_attribute_of_the_contract() {
-    let body: Value = serde_json::from_slice(&shipment_required().to_text().as_bytes()).unwrap();
+    let body: Value = serde_json::from_slice(shipment_required().to_text().as_bytes()).unwrap();
     let expected = json!({
         "specversion": "1.0",
         "id": "00000000-0000-0000-0000-000000000001",
@@ -103,7 +103,7 @@ fn an_alert_is_routed_by_its_stream() {
 #[test]
 fn what_was_published_is_read_the_same() {
     for published in [shipment_required(), withdrawn(), alert(None)] {
-        assert_eq!(Published::from_body(&published.to_text().as_bytes()).unwrap(), published);
+        assert_eq!(Published::from_body(published.to_text().as_bytes()).unwrap(), published);
     }
     assert_eq!(shipment_required().rule(), Some(Rule::P2));
     assert_eq!(withdrawn().order_id(), None);
