@@ -60,18 +60,19 @@ CREATE TABLE history (
     joined_at timestamptz,
     owns_thread boolean NOT NULL DEFAULT false,
     found boolean NOT NULL DEFAULT false,
+    stray boolean NOT NULL DEFAULT false,
     repeated boolean NOT NULL DEFAULT false,
     received_at timestamptz NOT NULL,
     traceparent text,
     tracestate text,
     PRIMARY KEY (case_key, key),
     CHECK ((type = 'message-sent') = (thread_id IS NOT NULL)),
-    CHECK (thread_id IS NOT NULL OR (joined_at IS NULL AND NOT owns_thread AND NOT found AND NOT repeated)),
+    CHECK (thread_id IS NOT NULL OR (joined_at IS NULL AND NOT owns_thread AND NOT found AND NOT stray AND NOT repeated)),
     CHECK (type = 'message-sent' OR case_key LIKE 'o/%')
 );
 CREATE INDEX history_threads ON history (thread_id) WHERE thread_id IS NOT NULL;
 CREATE INDEX history_messages_of_orders
-    ON history ((CASE WHEN case_key LIKE 'o/%' THEN substr(case_key, 3) END))
+    ON history ((CASE WHEN case_key LIKE 'o/%' AND NOT stray THEN substr(case_key, 3) END))
     WHERE type = 'message-sent';
 COMMENT ON TABLE history IS 'Every accepted event: what the cases are decided from. facts and unread together are its stripped data.';
 COMMENT ON COLUMN history.case_key IS 'The case whose decision reads it; for a message its home: an order, or its thread.';
@@ -87,6 +88,7 @@ COMMENT ON COLUMN history.unread IS 'What else was in data: a message''s body, u
 COMMENT ON COLUMN history.joined_at IS 'When a message that named no order joined this one.';
 COMMENT ON COLUMN history.owns_thread IS 'The message''s thread belongs to this order.';
 COMMENT ON COLUMN history.found IS 'The message named no order, and this one was found for it.';
+COMMENT ON COLUMN history.stray IS 'The message names an order of another seller or buyer, and nothing of that order is told.';
 COMMENT ON COLUMN history.repeated IS 'Its message stands in the history already, under another event.';
 COMMENT ON COLUMN history.received_at IS 'When it was accepted.';
 COMMENT ON COLUMN history.traceparent IS 'W3C trace context, carried to what is derived from it.';

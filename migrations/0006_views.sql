@@ -24,7 +24,7 @@ COMMENT ON COLUMN read_model.threads.message_count IS 'All its messages, those t
 
 CREATE VIEW read_model.messages AS
 SELECT facts ->> 'message_id' AS message_id, thread_id,
-       CASE WHEN case_key LIKE 'o/%' THEN substr(case_key, 3) END AS order_id,
+       CASE WHEN case_key LIKE 'o/%' AND NOT stray THEN substr(case_key, 3) END AS order_id,
        facts ->> 'from' AS sent_from, facts ->> 'channel' AS channel,
        coalesce(facts ->> 'topic', 'other') AS topic,
        coalesce((facts ->> 'automatic')::boolean, false) AS automatic,

@@ -1,18 +1,31 @@
 //! What the world sees: the envelope, every event type and field, and the
 //! door's judgement of what comes in. Knows no service and no clock.
 
+mod code;
+pub mod data;
 pub mod derived;
+mod envelope;
 mod event;
 mod input;
+mod intake;
+pub mod json;
+pub mod limits;
+mod pointer;
+mod published;
+mod reader;
 mod rule;
-mod stub;
+pub mod schema;
 mod timestamp;
+mod trace;
 mod values;
 
+pub use code::{Rejection, RejectionCode};
 pub use derived::{Derivation, Derived, DerivedType};
+pub use envelope::{Header, Message};
 pub use event::{Event, EventRef};
 pub use input::*;
+pub use intake::{Accepted, intake};
+pub use published::{AlertStream, EventDeadLettered, Label, Published, Sequence, Withdrawal};
 pub use rule::Rule;
-pub use stub::{Accepted, Rejection, RejectionCode, published};
 pub use timestamp::{Span, Timestamp};
 pub use values::{Currency, Identifier, Money, Quantity, QuantityOrNone, ReplyBy, Text};

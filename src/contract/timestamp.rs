@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -31,6 +31,12 @@ impl Timestamp {
 
     pub const fn micros(self) -> i64 {
         self.0
+    }
+
+    /// Of whole seconds since 1970; `None` after the years that RFC 3339 can write.
+    pub fn from_seconds(seconds: u64) -> Option<Self> {
+        let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds < 253_402_300_800)?;
+        Some(Timestamp(seconds * 1_000_000))
     }
 
     /// For a table or a log; `None` outside chrono's range, which no parsed time is.
@@ -63,9 +69,24 @@ impl Sub<Span> for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_chrono() {
-            Some(moment) => f.write_str(&moment.to_rfc3339_opts(precision(self.0), true)),
+            Some(moment) => f.write_str(&rfc3339(moment, precision(self.0))),
             None => write!(f, "{} µs since 1970", self.0),
         }
+    }
+}
+
+/// In UTC; at either end of RFC 3339's years, where UTC would leave them, with the offset
+/// that doesn't, so that every time that was read can be written and read again.
+fn rfc3339(moment: DateTime<Utc>, precision: chrono::SecondsFormat) -> String {
+    let widest = 86_340;
+    let offset = match moment.year() {
+        ..0 => FixedOffset::east_opt(widest),
+        10_000.. => FixedOffset::west_opt(widest),
+        _ => None,
+    };
+    match offset {
+        Some(offset) => moment.with_timezone(&offset).to_rfc3339_opts(precision, true),
+        None => moment.to_rfc3339_opts(precision, true),
     }
 }
 
@@ -82,15 +103,44 @@ impl FromStr for Timestamp {
 
     /// RFC 3339 with an offset; leap seconds and `-00:00` are valid.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let separated = text.as_bytes().get(10).is_some_and(|b| matches!(b, b'T' | b't'));
-        let seconds = text.as_bytes().get(16) == Some(&b':');
-        if !separated || !seconds || !text.is_ascii() {
+        // chrono reads a little more than RFC 3339 has: the form is checked here.
+        if !has_form(text.as_bytes()) {
             return Err(NOT_A_TIME);
         }
-        DateTime::parse_from_rfc3339(text)
-            .map(|moment| Timestamp::from_chrono(moment.to_utc()))
-            .map_err(|_| NOT_A_TIME)
+        let moment = DateTime::parse_from_rfc3339(text).map_err(|_| NOT_A_TIME)?.to_utc();
+        // The Earth's clock is corrected at the end of a day in UTC and at no other time.
+        let is_leap_second = moment.timestamp_subsec_nanos() >= 1_000_000_000;
+        if is_leap_second && moment.timestamp().rem_euclid(86_400) != 86_399 {
+            return Err(NOT_A_TIME);
+        }
+        Ok(Timestamp::from_chrono(moment))
     }
+}
+
+/// `YYYY-MM-DDThh:mm:ss`, a fraction, and `Z` or `±hh:mm`.
+fn has_form(text: &[u8]) -> bool {
+    let Some((moment, rest)) = text.split_at_checked(19) else { return false };
+    let offset = match rest {
+        [b'.', digits @ ..] => {
+            let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if count == 0 {
+                return false;
+            }
+            &digits[count..]
+        }
+        _ => rest,
+    };
+    let like = |text: &[u8], form: &[u8]| {
+        text.len() == form.len()
+            && text.iter().zip(form).all(|(byte, form)| match form {
+                b'0' => byte.is_ascii_digit(),
+                b'T' => matches!(byte, b'T' | b't'),
+                b'+' => matches!(byte, b'+' | b'-'),
+                separator => byte == separator,
+            })
+    };
+    let has_offset = matches!(offset, [b'Z' | b'z']) || like(offset, b"+00:00");
+    like(moment, b"0000-00-00T00:00:00") && has_offset
 }
 
 const NOT_A_TIME: &str = "is not an RFC 3339 date-time with an offset";
@@ -104,7 +154,8 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        text.parse()
+            .map_err(|_| de::Error::custom("a time is an RFC 3339 date-time with an offset"))
     }
 }
 
@@ -124,6 +175,11 @@ impl JsonSchema for Timestamp {
 
 impl Span {
     pub const ZERO: Span = Span(0);
+
+    /// A negative length is none.
+    pub const fn micros_of(micros: i64) -> Self {
+        Span(if micros < 0 { 0 } else { micros })
+    }
 
     pub const fn seconds(seconds: i64) -> Self {
         Span(seconds * 1_000_000)
@@ -219,11 +275,38 @@ mod tests {
 
     #[test]
     fn a_leap_second_is_valid_and_a_space_or_a_missing_offset_is_not() {
-        assert!("2016-12-31T23:59:60Z".parse::<Timestamp>().is_ok());
-        for wrong in
-            ["2026-01-01 00:00:00Z", "2026-01-01T00:00:00", "2026-01-01", "", "2026-01-01T00:00Z"]
+        for valid in ["2016-12-31T23:59:60Z", "2017-01-01T08:59:60.5+09:00", "2026-01-01t00:00:00z"]
         {
+            assert!(valid.parse::<Timestamp>().is_ok(), "{valid}");
+        }
+        for wrong in [
+            "2026-01-01 00:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01",
+            "",
+            "2026-01-01T00:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+0900",
+            "2026-01-01T00:00:00+09",
+            "2026-01-01T00:00:00 +09:00",
+            "2026-01-01T00:00:00,5Z",
+            "2026-01-01T12:00:60Z",
+            "2026-01-01T24:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-1-1T00:00:00Z",
+            "+2026-01-01T00:00:00Z",
+            "2026-01-01T00:00:00+24:00",
+            "２026-01-01T00:00:00Z",
+        ] {
             assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_time_that_can_be_written_are_read_again() {
+        for text in ["0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59"] {
+            let moment: Timestamp = text.parse().unwrap();
+            assert_eq!(moment.to_string(), text);
         }
     }
 

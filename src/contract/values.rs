@@ -227,7 +227,8 @@ impl JsonSchema for Currency {
     }
 }
 
-/// Text for people, at most 20,000 characters (the limit itself is intake's: it has a code of its own).
+/// Text for people, at most 20,000 characters. (The limit itself is intake's: it has a code
+/// of its own.)
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text(pub String);
@@ -275,7 +276,7 @@ impl<'de> Deserialize<'de> for ReplyBy {
             return Ok(ReplyBy::EndOf(day));
         }
         text.parse().map(ReplyBy::At).map_err(|_| {
-            de::Error::custom("is neither an RFC 3339 date-time with an offset nor a date")
+            de::Error::custom("a limit is an RFC 3339 date-time with an offset, or a date")
         })
     }
 }

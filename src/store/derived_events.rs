@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::history::Trace;
 use super::{CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, sql_time, sql_times};
-use crate::contract::{Derived, Identifier, Rule, Timestamp};
+use crate::contract::{Derived, DerivedType, Identifier, Rule, Timestamp};
 use crate::rules::CaseId;
 
 /// A derived event as it was recorded, without its data.
@@ -13,7 +13,7 @@ use crate::rules::CaseId;
 pub struct Recorded {
     pub event_id: Uuid,
     pub case: CaseId,
-    pub event_type: String,
+    pub event_type: DerivedType,
     pub key: String,
     pub order_id: Option<Identifier>,
     pub seller_id: Identifier,
@@ -58,7 +58,8 @@ fn read(row: Row) -> Result<Recorded> {
     Ok(Recorded {
         event_id: row.event_id,
         case: case_id(&row.case_key)?,
-        event_type: row.event_type,
+        event_type: DerivedType::from_name(&row.event_type)
+            .ok_or_else(|| corrupt("a type of derived event that there isn't"))?,
         key: row.key,
         order_id: row.order_id.map(super::identifier).transpose()?,
         seller_id: super::identifier(row.seller_id)?,

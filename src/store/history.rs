@@ -60,17 +60,18 @@ pub async fn insert(
     let placed = || entries.iter().map(|entry| &entry.placement);
     sqlx::query(
         "INSERT INTO history (case_key, key, source, event_id, type, time, subject, thread_id,
-             facts, unread, joined_at, owns_thread, found, repeated, received_at,
+             facts, unread, joined_at, owns_thread, found, stray, repeated, received_at,
              traceparent, tracestate)
          SELECT case_key, key, source, event_id, type, time, subject, thread_id,
-             facts::json, unread::json, joined_at, owns_thread, found, repeated, $15,
+             facts::json, unread::json, joined_at, owns_thread, found, stray, repeated, $15,
              traceparent, tracestate
          FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[],
                      $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::text[],
                      $11::timestamptz[], $12::bool[], $13::bool[], $14::bool[],
-                     $16::text[], $17::text[])
+                     $16::text[], $17::text[], $18::bool[])
              AS new (case_key, key, source, event_id, type, time, subject, thread_id, facts,
-                     unread, joined_at, owns_thread, found, repeated, traceparent, tracestate)",
+                     unread, joined_at, owns_thread, found, repeated, traceparent, tracestate,
+                     stray)",
     )
     .bind(case_keys(placed().map(|placement| &placement.home)))
     .bind(accepted().map(|accepted| accepted.key_digest.as_slice()).collect::<Vec<_>>())
@@ -89,6 +90,7 @@ pub async fn insert(
     .bind(sql_time(received_at))
     .bind(accepted().map(|accepted| accepted.traceparent.as_deref()).collect::<Vec<_>>())
     .bind(accepted().map(|accepted| accepted.tracestate.as_deref()).collect::<Vec<_>>())
+    .bind(placed().map(|placement| placement.stray).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -106,10 +108,11 @@ pub struct Move {
 pub async fn relocate(conn: &mut PgConnection, moves: &[Move]) -> Result<()> {
     sqlx::query(
         "UPDATE history SET case_key = new.home, joined_at = new.joined_at,
-             owns_thread = new.owns_thread, found = new.found, repeated = new.repeated
+             owns_thread = new.owns_thread, found = new.found, stray = new.stray,
+             repeated = new.repeated
          FROM unnest($1::text[], $2::bytea[], $3::text[], $4::timestamptz[], $5::bool[],
-                     $6::bool[], $7::bool[])
-             AS new (case_key, key, home, joined_at, owns_thread, found, repeated)
+                     $6::bool[], $7::bool[], $8::bool[])
+             AS new (case_key, key, home, joined_at, owns_thread, found, repeated, stray)
          WHERE history.case_key = new.case_key AND history.key = new.key",
     )
     .bind(case_keys(moves.iter().map(|from| &from.from)))
@@ -119,6 +122,7 @@ pub async fn relocate(conn: &mut PgConnection, moves: &[Move]) -> Result<()> {
     .bind(moves.iter().map(|from| from.to.owns_thread).collect::<Vec<_>>())
     .bind(moves.iter().map(|from| from.to.found).collect::<Vec<_>>())
     .bind(moves.iter().map(|from| from.to.repeated).collect::<Vec<_>>())
+    .bind(moves.iter().map(|from| from.to.stray).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -138,6 +142,7 @@ struct Row {
     joined_at: Option<SqlTime>,
     owns_thread: bool,
     found: bool,
+    stray: bool,
     repeated: bool,
     traceparent: Option<String>,
     tracestate: Option<String>,
@@ -150,7 +155,7 @@ pub async fn of_cases(
 ) -> Result<Vec<std::result::Result<Entry, Unreadable>>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT case_key, key, source, event_id, type, time, thread_id, facts::text, joined_at,
-                owns_thread, found, repeated, traceparent, tracestate
+                owns_thread, found, stray, repeated, traceparent, tracestate
          FROM history WHERE case_key = ANY ($1)",
     )
     .bind(case_keys(cases))
@@ -166,7 +171,7 @@ pub async fn of_threads(
 ) -> Result<Vec<std::result::Result<Entry, Unreadable>>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT case_key, key, source, event_id, type, time, thread_id, facts::text, joined_at,
-                owns_thread, found, repeated, traceparent, tracestate
+                owns_thread, found, stray, repeated, traceparent, tracestate
          FROM history WHERE thread_id = ANY ($1)",
     )
     .bind(texts(threads.iter().filter_map(CaseId::thread_id)))
@@ -197,6 +202,7 @@ fn read(case: CaseId, row: Row) -> Result<std::result::Result<Entry, Unreadable>
             joined_at: row.joined_at.map(Timestamp::from_chrono),
             owns_thread: row.owns_thread,
             found: row.found,
+            stray: row.stray,
             repeated: row.repeated,
         },
         trace: Trace { parent: row.traceparent, state: row.tracestate },

@@ -3,9 +3,8 @@
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::history::Trace;
 use super::{Result, SqlTime, digest, sql_time, sql_times};
-use crate::contract::{Timestamp, published::Published};
+use crate::contract::{Published, Timestamp};
 
 /// How many lanes there are. A case's messages are all in one, and a lane is sent by one
 /// processor at a time, which keeps them in order.
@@ -24,7 +23,6 @@ pub struct NewMessage {
     /// It is recorded in `derived_events` under the same id.
     pub derived: bool,
     pub published: Published,
-    pub trace: Trace,
 }
 
 /// Queues messages; those of one case go out in the order given.
@@ -45,13 +43,13 @@ pub async fn queue(conn: &mut PgConnection, messages: &[NewMessage], now: Timest
     .bind(messages.iter().map(|message| message.case_key.as_str()).collect::<Vec<_>>())
     .bind(published().map(|published| published.id).collect::<Vec<_>>())
     .bind(messages.iter().map(|message| message.derived).collect::<Vec<_>>())
-    .bind(published().map(|published| published.event_type).collect::<Vec<_>>())
-    .bind(published().map(|published| published.routing_key.as_str()).collect::<Vec<_>>())
-    .bind(published().map(|published| published.copied_to.as_deref()).collect::<Vec<_>>())
+    .bind(published().map(|published| published.event_type.as_str()).collect::<Vec<_>>())
+    .bind(published().map(Published::routing_key).collect::<Vec<_>>())
+    .bind(published().map(Published::copy_routing_key).collect::<Vec<_>>())
     .bind(sql_times(published().map(|published| published.time)))
-    .bind(published().map(|published| published.body.as_str()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.trace.parent.as_deref()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.trace.state.as_deref()).collect::<Vec<_>>())
+    .bind(published().map(Published::to_text).collect::<Vec<_>>())
+    .bind(published().map(|published| published.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(published().map(|published| published.tracestate.as_deref()).collect::<Vec<_>>())
     .bind(sql_time(now))
     .execute(conn)
     .await?;
@@ -142,4 +140,16 @@ pub async fn release_lanes(conn: &mut PgConnection, lanes: &[i16]) -> Result<()>
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// What tells the lease of the timers from the lanes'.
+const TIMERS: i32 = -1;
+
+/// Leases the timers, for as long as this connection lasts: one processor looks after time.
+pub async fn try_timers(conn: &mut PgConnection) -> Result<bool> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+        .bind(LANE_LOCKS)
+        .bind(TIMERS)
+        .fetch_one(conn)
+        .await
 }

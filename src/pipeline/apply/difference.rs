@@ -6,9 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Settings;
-use crate::contract::derived::DerivedWithdrawn;
-use crate::contract::published::{self, Envelope, Withdrawn};
-use crate::contract::{Derived, EventRef};
+use crate::contract::{Derived, DerivedType, EventRef, Label, Published, Sequence, Withdrawal};
 use crate::rules::CaseId;
 use crate::store::derived_events::{NewDerived, Recorded};
 use crate::store::history::Trace;
@@ -69,8 +67,8 @@ pub(super) fn difference(
 
 /// What was recorded of a case, by type and key.
 struct Records {
-    standing: BTreeMap<(String, String), Recorded>,
-    withdrawn: HashMap<(String, String), i32>,
+    standing: BTreeMap<(DerivedType, String), Recorded>,
+    withdrawn: HashMap<(DerivedType, String), i32>,
 }
 
 enum Standing {
@@ -83,7 +81,7 @@ impl Records {
     fn new(recorded: Vec<Recorded>) -> Self {
         let mut records = Records { standing: BTreeMap::new(), withdrawn: HashMap::new() };
         for row in recorded {
-            let name = (row.event_type.clone(), row.key.clone());
+            let name = (row.event_type, row.key.clone());
             if row.withdrawn {
                 *records.withdrawn.entry(name).or_default() += 1;
             } else {
@@ -95,7 +93,7 @@ impl Records {
 
     /// Takes what stands under the event's name.
     fn standing_as(&mut self, derived: &Derived, content: &Digest) -> Standing {
-        let name = (derived.derived_type().name().to_owned(), derived.key.clone());
+        let name = (derived.derived_type(), derived.key.clone());
         match self.standing.remove(&name) {
             Some(old) if old.content == *content => Standing::Same,
             Some(old) => Standing::Other(old),
@@ -107,7 +105,7 @@ impl Records {
 
     /// How often the name was withdrawn, the withdrawal of `old` included.
     fn times(&self, old: &Recorded) -> i32 {
-        let name = (old.event_type.clone(), old.key.clone());
+        let name = (old.event_type, old.key.clone());
         self.withdrawn.get(&name).copied().unwrap_or(0) + 1
     }
 }
@@ -158,42 +156,37 @@ impl Subject<'_> {
         difference.new = new;
     }
 
-    fn envelope<'b>(&'b self, id: Uuid, sequence: i64, trace: &'b Trace) -> Envelope<'b> {
-        Envelope {
+    fn label(&self, id: Uuid, sequence: i64, trace: &Trace) -> Label<'_> {
+        Label {
             id,
             source: &self.settings.source,
             subject: self.case.subject(),
-            sequence,
-            cause: None,
-            traceparent: trace.parent.as_deref(),
-            tracestate: trace.state.as_deref(),
+            sequence: Sequence(sequence),
+            traceparent: trace.parent.clone(),
+            tracestate: trace.state.clone(),
         }
     }
 
     fn announcement(&self, new: &NewDerived) -> NewMessage {
-        let envelope = self.envelope(new.event_id, new.sequence, &new.trace);
-        let envelope = Envelope { cause: new.derived.cause.as_ref(), ..envelope };
-        let published = published::derived(&envelope, &new.derived);
-        NewMessage { case_key: self.case.key(), derived: true, published, trace: new.trace.clone() }
+        let label = self.label(new.event_id, new.sequence, &new.trace);
+        let published = Published::derived(&new.derived, label);
+        NewMessage { case_key: self.case.key(), derived: true, published }
     }
 
     fn withdrawal(&self, old: &Recorded, replaced_by: Option<Uuid>, sequence: i64) -> NewMessage {
-        let withdrawn = Withdrawn {
-            order_id: old.order_id.clone(),
-            seller_id: old.seller_id.clone(),
-            rule: old.rule,
+        let withdrawal = Withdrawal {
+            withdraws: old.event_id,
+            withdrawn_type: old.event_type,
+            replaced_by,
             time: old.time,
-            data: DerivedWithdrawn {
-                withdraws: old.event_id,
-                withdrawn_type: old.event_type.clone(),
-                replaced_by,
-            },
+            order_id: old.order_id.as_ref(),
+            seller_id: &old.seller_id,
+            rule: old.rule,
         };
         let id = self.event_id(["derived-withdrawn", &old.event_id.to_string()], 1);
-        let envelope = self.envelope(id, sequence, const { &Trace { parent: None, state: None } });
-        let published = published::withdrawal(&envelope, withdrawn);
-        let trace = Trace::default();
-        NewMessage { case_key: self.case.key(), derived: false, published, trace }
+        let published =
+            Published::withdrawn(&withdrawal, self.label(id, sequence, &Trace::default()));
+        NewMessage { case_key: self.case.key(), derived: false, published }
     }
 }
 

@@ -314,5 +314,12 @@ impl Threads {
 
 /// The placement of what nothing is to be said about but its case.
 pub(super) fn at_home(home: CaseId) -> Placement {
-    Placement { home, joined_at: None, owns_thread: false, found: false, repeated: false }
+    Placement {
+        home,
+        joined_at: None,
+        owns_thread: false,
+        found: false,
+        stray: false,
+        repeated: false,
+    }
 }

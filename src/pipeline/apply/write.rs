@@ -9,13 +9,11 @@ use super::admit::Admission;
 use super::decide::Decided;
 use super::difference::{Difference, Subject, difference};
 use super::{Change, ChangeKind, Mode, Outcome, Pass, Received};
-use crate::contract::published::{self, Alert};
-use crate::contract::{Derived, Stream, Timestamp};
+use crate::contract::{Derived, DerivedType, EventDeadLettered, Published, Stream, Timestamp};
 use crate::rules::CaseId;
 use crate::store::cases::{self, Decided as DecidedCase};
 use crate::store::dead_letters::{self, Refused};
 use crate::store::derived_events::{self, Recorded};
-use crate::store::history::Trace;
 use crate::store::ledger::{self, Count};
 use crate::store::outbox::{self, NewMessage};
 use crate::store::read_model::Rows;
@@ -83,10 +81,9 @@ fn changes(case: &CaseId, difference: &Difference) -> Vec<Change> {
         let event_type = event_type.to_owned();
         Change { case: case.clone(), event_id, event_type, time, kind }
     };
-    let withdrawn = difference
-        .withdrawn
-        .iter()
-        .map(|(old, _)| change(old.event_id, &old.event_type, old.time, ChangeKind::Withdrawn));
+    let withdrawn = difference.withdrawn.iter().map(|(old, _)| {
+        change(old.event_id, old.event_type.name(), old.time, ChangeKind::Withdrawn)
+    });
     let derived = difference.new.iter().map(|new| {
         let event_type = new.derived.derived_type().name();
         change(new.event_id, event_type, new.derived.time, ChangeKind::Derived)
@@ -182,11 +179,20 @@ async fn write_dead_letters(
 }
 
 fn alert(source: &str, id: Uuid, refused: &Refused<'_>, time: Timestamp) -> NewMessage {
-    let stream = refused.stream.map(Stream::name);
-    let alert = Alert { dead_letter_id: id, stream, time, rejection: refused.rejection };
-    let event_id = Uuid::new_v5(&id, b"event-dead-lettered");
-    let published = published::alert(event_id, source, &alert);
-    NewMessage { case_key: format!("d/{id}"), derived: false, published, trace: Trace::default() }
+    let rejection = refused.rejection;
+    let alert = EventDeadLettered {
+        dead_letter_id: id,
+        code: rejection.code,
+        stream: refused.stream.into(),
+        pointer: rejection.pointer.clone(),
+        detail: rejection.detail.clone(),
+        event_source: rejection.event_source.clone(),
+        event_id: rejection.event_id.clone(),
+        event_type: rejection.event_type.clone(),
+    };
+    let event_id = Uuid::new_v5(&id, EventDeadLettered::TYPE.as_bytes());
+    let published = Published::dead_lettered(&alert, event_id, source, time);
+    NewMessage { case_key: format!("d/{id}"), derived: false, published }
 }
 
 async fn write_messages(
@@ -196,7 +202,9 @@ async fn write_messages(
     outcome: &mut Outcome,
 ) -> Result<(), sqlx::Error> {
     for message in messages {
-        *outcome.queued.entry(message.published.event_type).or_default() += 1;
+        let kind = message.published.derived_type();
+        let name = kind.map_or(EventDeadLettered::TYPE, DerivedType::name);
+        *outcome.queued.entry(name).or_default() += 1;
     }
     if messages.is_empty() { Ok(()) } else { outbox::queue(conn, messages, now).await }
 }
