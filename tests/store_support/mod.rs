@@ -108,7 +108,7 @@ pub fn refused(body: &[u8], code: RejectionCode) -> Received {
     }
 }
 
-/// An order as its buyer placed it: authorised, one line of 1500.
+/// An order as its buyer placed it: authorised, one line of 1500, never overdue.
 pub fn placed(order: &str, buyer: &str, time: &str) -> Received {
     placed_as(order, buyer, time, json!({}))
 }
@@ -118,6 +118,7 @@ pub fn placed_as(order: &str, buyer: &str, time: &str, other: Value) -> Received
         "order_id": order, "seller_id": "S1", "buyer_id": buyer, "sold_by": "seller",
         "fulfilled_by": "seller", "currency": "JPY",
         "payment": { "status": "authorized", "method": "card" },
+        "latest_ship_at": "2999-01-01T00:00:00Z",
         "relay_email": format!("{buyer}@Relay.example"),
         "ship_to": { "postal_code": "100-0001", "region": "Tokyo", "address_lines": ["1-1"],
                      "country": "JP" },
