@@ -3,13 +3,22 @@
 //! A command prints to standard output what was asked for, and to standard error what a
 //! person should know beside it. It knows no SQL and no AMQP of its own.
 
+mod amount;
+mod database;
+mod dead_letters;
 mod ndjson;
+mod order;
 mod output;
+mod period;
 mod publish;
+mod rebuild;
+mod report;
 mod run;
 pub mod sandbox;
+mod schema;
 mod settings;
 mod setup;
+mod status;
 mod tail;
 mod validate;
 
@@ -53,6 +62,15 @@ enum Command {
     Publish(publish::PublishArguments),
     Validate(validate::ValidateArguments),
     Tail(tail::TailArguments),
+    #[command(subcommand)]
+    Order(order::OrderCommand),
+    #[command(subcommand)]
+    Report(report::ReportCommand),
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
+    Rebuild(rebuild::RebuildArguments),
+    Status(status::StatusArguments),
+    Schema(schema::SchemaArguments),
     Config(settings::ConfigArguments),
     Completions(settings::CompletionsArguments),
 }
@@ -73,6 +91,12 @@ impl CommandLine {
             Command::Publish(arguments) => publish::publish(arguments, settings).await,
             Command::Validate(arguments) => validate::validate(arguments, settings).await,
             Command::Tail(arguments) => tail::tail(arguments, settings).await,
+            Command::Order(command) => order::order(command, settings).await,
+            Command::Report(command) => report::report(command, settings).await,
+            Command::DeadLetters(command) => dead_letters::dead_letters(command, settings).await,
+            Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
+            Command::Status(arguments) => status::status(arguments, settings).await,
+            Command::Schema(arguments) => schema::schema(&arguments),
             Command::Config(arguments) => settings::config(&arguments, settings),
             Command::Completions(arguments) => {
                 Ok(settings::completions(&arguments, Self::command()))

@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Writes a line to standard output.
 pub fn say(line: &str) -> io::Result<()> {
@@ -25,4 +26,13 @@ pub fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
 /// Colours only where a person looks, and didn't ask for none.
 pub fn coloured() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A progress bar on standard error, where a person looks; `None`: nobody knows the end.
+pub fn progress(total: Option<u64>, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    bar.with_style(ProgressStyle::with_template(template).expect("the template is a constant"))
 }

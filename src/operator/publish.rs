@@ -1,14 +1,14 @@
 //! `otodoke publish`: events from files to the broker, each confirmed.
 
-use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::ndjson::{self, Line, Lines};
+use super::output::progress;
 use super::validate::describe;
 use crate::broker::{Names, Outcome, Outgoing, Publisher};
 use crate::config::Settings;
@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn publish(arguments: PublishArguments, settings: &Settings) -> Result<ExitCode> {
     let names = Names::new(&settings.services.prefix)?;
     let publisher = Publisher::open(settings.services.amqp_url()?).await?;
-    let progress = progress(ndjson::total_size(&arguments.files).await);
+    let progress = bar(ndjson::total_size(&arguments.files).await);
     let mut run = Run {
         arguments,
         settings,
@@ -176,15 +176,12 @@ fn message_id(body: &[u8]) -> String {
     serde_json::from_slice::<Id>(body).ok().and_then(|event| event.id).unwrap_or_default()
 }
 
-fn progress(total: Option<u64>) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (bar, template) = match total {
-        Some(total) => {
-            (ProgressBar::new(total), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
-        }
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}"),
-    };
-    bar.with_style(ProgressStyle::with_template(template).expect("the template is a constant"))
+fn bar(total: Option<u64>) -> ProgressBar {
+    progress(
+        total,
+        match total {
+            Some(_) => "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+            None => "{spinner} {bytes} {bytes_per_sec}",
+        },
+    )
 }

@@ -19,5 +19,5 @@ mod watch;
 pub use clock::DatabaseClock;
 pub use hold::Hold;
 pub use metrics::Metrics;
-pub use processor::{Part, ProcessorError, Shared, pool, run};
+pub use processor::{Part, ProcessorError, Shared, door, pool, run};
 pub use watch::{Probe, since};

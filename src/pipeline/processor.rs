@@ -259,12 +259,17 @@ async fn try_open_door(
     if sets_up {
         store::migrate(pool).await?;
     }
+    Ok(door(settings, pool).await?)
+}
+
+/// The door of a database that is set up.
+pub async fn door(settings: &Settings, pool: &PgPool) -> Result<Door, sqlx::Error> {
     let settings = apply::Settings {
         policy: settings.rules.policy(),
         source: settings.services.source.clone(),
         publish_from: settings.pipeline.publish_from,
     };
-    Ok(Door::open(pool.clone(), settings).await?)
+    Door::open(pool.clone(), settings).await
 }
 
 /// Connections are made when they are needed, so an absent database is no error here.

@@ -62,6 +62,19 @@ pub async fn lock(
     read(rows)
 }
 
+/// A case as it stands, without its lock; `None` where there is no such case.
+pub async fn look(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Case>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.key, c.policy, c.as_of, c.last_sequence, c.parked_attempts, p.content,
+                clock_timestamp() AS clock
+         FROM cases c JOIN policies p ON p.id = c.policy WHERE c.key = $1",
+    )
+    .bind(case.key())
+    .fetch_all(conn)
+    .await?;
+    Ok(read(rows)?.remove(case))
+}
+
 async fn open(conn: &mut PgConnection, keys: &[String], policy: i32) -> Result<()> {
     sqlx::query(
         "INSERT INTO cases (key, policy, opened_at)
@@ -169,6 +182,11 @@ pub async fn next_due(conn: &mut PgConnection) -> Result<Option<Timestamp>> {
             .fetch_one(conn)
             .await?;
     Ok(next.map(Timestamp::from_chrono))
+}
+
+/// How many cases there are.
+pub async fn count(conn: &mut PgConnection) -> Result<i64> {
+    sqlx::query_scalar("SELECT count(*) FROM cases").fetch_one(conn).await
 }
 
 /// A page of all cases, in the order of their keys: what a rebuild goes through.

@@ -7,7 +7,7 @@ use super::{
     CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, identifier, sql_time, sql_times,
     texts,
 };
-use crate::contract::{Accepted, Event, EventRef, Input, InputType, Timestamp};
+use crate::contract::{Accepted, Event, EventRef, Identifier, Input, InputType, Timestamp};
 use crate::rules::{CaseId, Placement};
 
 /// An event of the history, without what no rule reads.
@@ -178,6 +178,42 @@ pub async fn of_threads(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(|row| read(thread(&row)?, row)).collect()
+}
+
+/// An event with the moment at which it was accepted, which no rule reads.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub entry: Entry,
+    pub received_at: Timestamp,
+}
+
+/// What the decision of a case is made from: an order's events, or all messages of a thread.
+pub async fn with_receipt(
+    conn: &mut PgConnection,
+    case: &CaseId,
+) -> Result<Vec<std::result::Result<Received, Unreadable>>> {
+    #[derive(FromRow)]
+    struct WithReceipt {
+        received_at: SqlTime,
+        #[sqlx(flatten)]
+        row: Row,
+    }
+    let rows: Vec<WithReceipt> = sqlx::query_as(
+        "SELECT case_key, key, source, event_id, type, time, thread_id, facts::text, joined_at,
+                owns_thread, found, stray, repeated, traceparent, tracestate, received_at
+         FROM history WHERE case_key = $1 OR thread_id = $2",
+    )
+    .bind(case.order_id().map(|_| case.key()))
+    .bind(case.thread_id().map(Identifier::as_str))
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|WithReceipt { received_at, row }| {
+            let received_at = Timestamp::from_chrono(received_at);
+            let entry = read(case.clone(), row)?;
+            Ok(entry.map(|entry| Received { entry, received_at }))
+        })
+        .collect()
 }
 
 fn thread(row: &Row) -> Result<CaseId> {

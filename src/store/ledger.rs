@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{FromRow, PgConnection};
 
-use super::{Result, sql_time};
+use super::{Result, SqlTime, sql_time};
 use crate::contract::Timestamp;
 
 /// What became of the messages of one stream.
@@ -39,6 +39,29 @@ pub async fn add(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The end of the ledger: where counting from now on begins, and when it was written.
+pub async fn end(conn: &mut PgConnection) -> Result<(i64, Option<Timestamp>)> {
+    let last: Option<(i64, SqlTime)> =
+        sqlx::query_as("SELECT id, committed_at FROM ledger ORDER BY id DESC LIMIT 1")
+            .fetch_optional(conn)
+            .await?;
+    let (id, at) = last.unzip();
+    Ok((id.unwrap_or(0), at.map(Timestamp::from_chrono)))
+}
+
+/// What was counted after a row of the ledger.
+pub async fn after(conn: &mut PgConnection, id: i64) -> Result<Count> {
+    let (received, accepted, duplicates, dead): (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT coalesce(sum(received), 0)::bigint, coalesce(sum(accepted), 0)::bigint,
+                coalesce(sum(duplicates), 0)::bigint, coalesce(sum(dead), 0)::bigint
+         FROM ledger WHERE id > $1",
+    )
+    .bind(id)
+    .fetch_one(conn)
+    .await?;
+    Ok(Count { received, accepted, duplicates, dead })
 }
 
 /// The ledger's sums by stream, and what the tables hold of it.

@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod policies;
 pub mod read_model;
 pub mod releases;
+pub mod report;
 mod schema;
 pub mod status;
 pub mod wake_ups;
@@ -68,6 +69,9 @@ fn identifier(text: String) -> Result<Identifier> {
 fn case_id(key: &str) -> Result<CaseId> {
     CaseId::from_key(key).ok_or_else(|| corrupt("a column of case keys holds what is no case key"))
 }
+
+/// Begins a transaction that only reads, all of it as at one moment.
+pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// The database's clock.
 pub async fn clock(conn: &mut sqlx::PgConnection) -> Result<Timestamp> {

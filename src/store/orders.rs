@@ -1,11 +1,10 @@
-//! Reading orders back: what `order show`, `order find` and `order explain` are made from.
+//! Reading orders back: what `order show` and `order find` are made from.
 
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Result, history};
+use super::Result;
 use crate::contract::Identifier;
-use crate::rules::CaseId;
 
 /// How an order is looked for.
 #[derive(Clone, Debug)]
@@ -16,18 +15,21 @@ pub enum Search<'a> {
     Number(&'a Identifier),
 }
 
-/// The ids of the orders that fit, the last placed first.
-pub async fn find(conn: &mut PgConnection, search: Search<'_>, limit: i64) -> Result<Vec<String>> {
+/// The orders that fit, the last placed first, each row as an object.
+pub async fn find(conn: &mut PgConnection, search: Search<'_>, limit: i64) -> Result<Vec<Value>> {
     let (email, buyer, number) = match search {
         Search::Email(email) => (Some(email.to_lowercase()), None, None),
         Search::Buyer(buyer) => (None, Some(buyer.as_str()), None),
         Search::Number(number) => (None, None, Some(number.as_str())),
     };
     sqlx::query_scalar(
-        "SELECT order_id FROM read_model.orders
+        "SELECT row_to_json(found) FROM (
+         SELECT order_id, seller_id, buyer_id, status, payment_status, currency, items_total,
+                shipping_total, placed_at
+         FROM read_model.orders
          WHERE ($1::text IS NULL OR (md5(lower(relay_email)) = md5($1) AND lower(relay_email) = $1))
            AND ($2::text IS NULL OR buyer_id = $2) AND ($3::text IS NULL OR order_id = $3)
-         ORDER BY placed_at DESC, order_id LIMIT $4",
+         ORDER BY placed_at DESC, order_id LIMIT $4) found",
     )
     .persistent(false)
     .bind(email)
@@ -36,6 +38,14 @@ pub async fn find(conn: &mut PgConnection, search: Search<'_>, limit: i64) -> Re
     .bind(limit)
     .fetch_all(conn)
     .await
+}
+
+/// Whether an event of an order was ever accepted.
+pub async fn is_known(conn: &mut PgConnection, order: &Identifier) -> Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM history WHERE case_key = 'o/' || $1)")
+        .bind(order.as_str())
+        .fetch_one(conn)
+        .await
 }
 
 /// An order with its lines, packages, threads, messages (without their bodies), refunds,
@@ -66,12 +76,4 @@ pub async fn show(conn: &mut PgConnection, order: &Identifier) -> Result<Option<
     .fetch_one(conn)
     .await?;
     Ok(Some(shown).filter(|shown| shown["events"] != 0))
-}
-
-/// What the decision of a case is made from, for `order explain`.
-pub async fn history(
-    conn: &mut PgConnection,
-    case: &CaseId,
-) -> Result<Vec<std::result::Result<history::Entry, history::Unreadable>>> {
-    history::of_cases(conn, &[case.clone()].into()).await
 }

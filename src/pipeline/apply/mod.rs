@@ -12,6 +12,7 @@
 mod admit;
 mod decide;
 mod difference;
+mod explain;
 mod isolate;
 mod neighbours;
 mod orders;
@@ -31,6 +32,7 @@ use crate::store::history::Trace;
 use crate::store::wake_ups::WakeUp;
 use crate::store::{self, CaseSet};
 
+pub use explain::{Explanation, Told, explain};
 pub use isolate::Interrupted;
 
 /// What the door needs to know beside the database.

@@ -128,7 +128,8 @@ async fn read_histories(
     Ok(orders)
 }
 
-fn member(entry: Entry) -> Member {
+/// An entry as its home's rules read it.
+pub(super) fn member(entry: Entry) -> Member {
     Member {
         event: entry.event,
         joined_at: entry.placement.joined_at,

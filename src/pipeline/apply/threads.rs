@@ -219,6 +219,17 @@ async fn read_neighbours(
     Ok(Neighbours { known, candidates })
 }
 
+/// The orders beside one thread, as they are stored.
+pub(super) async fn beside(
+    conn: &mut PgConnection,
+    messages: &[Event],
+) -> Result<ThreadNeighbours, sqlx::Error> {
+    let named = rules::named_orders(messages);
+    let known = identities::of_orders(conn, &named).await?;
+    let candidates = identities::candidates(conn, &rules::lookups(messages)).await?;
+    Ok(Neighbours { known, candidates }.of(messages))
+}
+
 fn placed_now(fresh: &[&Accepted]) -> BTreeMap<Identifier, Identity> {
     let mut first: BTreeMap<&Identifier, &Event> = BTreeMap::new();
     for accepted in fresh {

@@ -1,0 +1,11 @@
+//! The commands as a person or a program calls them: against a live database and broker,
+//! with what the door itself has stored.
+
+mod cases;
+mod dead_letters;
+mod help;
+mod reports;
+mod services;
+mod shop;
+#[path = "../support/mod.rs"]
+mod support;
