@@ -18,6 +18,8 @@ pub struct History {
     pub policy: Policy,
     /// So late that every deadline has passed.
     pub as_of: Timestamp,
+    /// Moments at which something happens or has just happened.
+    moments: Vec<Timestamp>,
 }
 
 /// A derived event, by its case: what the law of derived events compares.
@@ -60,7 +62,9 @@ impl History {
             _ => Policy::default(),
         };
         let events = Generator::new(seed).events(count);
-        History { seed, events, policy, as_of: "2027-01-01T00:00:00Z".parse().expect("a moment") }
+        let moments = moments(&events, &mut dice);
+        let as_of = "2027-01-01T00:00:00Z".parse().expect("a moment");
+        History { seed, events, policy, as_of, moments }
     }
 
     pub fn world(&self) -> World {
@@ -81,20 +85,17 @@ impl History {
         last.unwrap_or(Timestamp::MIN)
     }
 
-    /// Some moments at which something happens or just happened, in order.
+    /// Some of the moments at which something happens, in order; the same ones while a failure is shrunk.
     pub fn moments(&self, count: usize) -> Vec<Timestamp> {
-        let mut dice = self.dice(2);
-        let mut moments: Vec<Timestamp> = (0..count)
-            .map(|_| {
-                let event = &self.events[dice.below(self.events.len())];
-                let spans =
-                    [Span::ZERO, Span::ZERO, Span::seconds(59), Span::days(2), Span::days(14)];
-                event.time + *dice.pick(&spans)
-            })
-            .collect();
+        let mut moments = self.moments[..count].to_vec();
         moments.sort();
         moments
     }
+}
+
+fn moments(events: &[Event], dice: &mut Dice) -> Vec<Timestamp> {
+    let spans = [Span::ZERO, Span::ZERO, Span::seconds(59), Span::days(2), Span::days(14)];
+    (0..8).map(|_| events[dice.below(events.len())].time + *dice.pick(&spans)).collect()
 }
 
 /// Tries a property on every history; panics with the smallest that fails.
@@ -152,8 +153,10 @@ fn report(property: &impl Fn(&History) -> Result<(), String>, history: History) 
     let seed = history.seed;
     let smallest = shrink(property, history);
     let fault = outcome(property, &smallest).expect_err("a shrunk history still fails");
+    let mut events: Vec<&Event> = smallest.events.iter().collect();
+    events.sort_by_key(|event| event.position());
     let lines: Vec<String> =
-        smallest.events.iter().map(|event| to_cloudevent(event).to_string()).collect();
+        events.into_iter().map(|event| to_cloudevent(event).to_string()).collect();
     panic!(
         "OTODOKE_SEED={seed} fails (policy {:?}):\n{}\n\n{fault}",
         smallest.policy,
