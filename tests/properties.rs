@@ -208,12 +208,6 @@ fn money_back_never_exceeds_money_in() {
             demand(items <= order.items_total.max(paid - shipping), || {
                 format!("items of {whole}")
             })?;
-            let by_line = items_back_by_line(&capped);
-            for (line, pieces) in by_line {
-                let known = order.lines.iter().find(|known| known.line_id == *line);
-                let fits = known.is_some_and(|known| pieces <= known.quantity);
-                demand(fits, || format!("{pieces} pieces of {line}: {whole}"))?;
-            }
         }
         Ok(())
     });
@@ -236,19 +230,6 @@ fn captured(history: &History, order: &OrderState) -> i64 {
         }
     }
     attempts.values().sum::<i64>() + order.items_total + order.shipping_total
-}
-
-/// Pieces that R1 and R4 give back and those that a cancellation of lines does.
-fn items_back_by_line<'a>(refunds: &[&&'a RefundRequired]) -> BTreeMap<&'a Identifier, i64> {
-    let mut pieces = BTreeMap::new();
-    let by_piece = refunds.iter().filter(|refund| {
-        matches!(refund.reason, RefundReason::Returned | RefundReason::LinesUnshippable)
-            || refund.refund_key.contains("/R6/")
-    });
-    for line in by_piece.flat_map(|refund| &refund.lines) {
-        *pieces.entry(&line.line_id).or_default() += line.quantity;
-    }
-    pieces
 }
 
 fn refunds_of(decision: &Decision) -> impl Iterator<Item = &RefundRequired> {

@@ -100,12 +100,14 @@ impl Generator {
 
     /// When the first orders are placed. What is published live must not lie in the future:
     /// a history reaches some 40 days beyond it.
+    #[allow(dead_code, reason = "for live tests: a history of the past")]
     pub fn starting_at(mut self, start: Timestamp) -> Self {
         self.start = start;
         self
     }
 
     /// Put before every id, so that several histories can share an installation.
+    #[allow(dead_code, reason = "for live tests that share an installation")]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.prefix = prefix.to_owned();
         self
