@@ -134,7 +134,7 @@ fn what_is_dated_later_never_undoes_or_changes_what_was_true() {
         let whole = facts(&history.world());
         for cut in history.moments(5) {
             let mut early = history.events.clone();
-            early.retain(|event| happened(&event.input, event.time) <= cut);
+            early.retain(|event| history.happened(event) <= cut);
             let alone = facts(&decide_all(&early, &history.policy, history.as_of));
             let up_to = |facts: &BTreeSet<Fact>| -> BTreeSet<Fact> {
                 facts.iter().filter(|fact| fact.time <= cut).cloned().collect()
@@ -148,14 +148,6 @@ fn what_is_dated_later_never_undoes_or_changes_what_was_true() {
         }
         Ok(())
     });
-}
-
-/// The earliest moment that an event says anything about: an order may be placed before its event is dated.
-fn happened(input: &Input, time: Timestamp) -> Timestamp {
-    match input {
-        Input::OrderPlaced(placed) => placed.placed_at.unwrap_or(time).min(time),
-        _ => time,
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use otodoke::contract::{Event, Span, Timestamp};
+use otodoke::contract::{Event, Input, Span, Timestamp};
 use otodoke::rules::Policy;
 use otodoke::rules::world::{World, decide_all};
 
@@ -76,9 +76,22 @@ impl History {
         Dice::new(self.seed.wrapping_add(purpose << 48))
     }
 
+    /// The earliest moment that an event says anything about: the order that stands may be
+    /// placed before its event is dated.
+    pub fn happened(&self, event: &Event) -> Timestamp {
+        let Input::OrderPlaced(placed) = &event.input else { return event.time };
+        let earlier = self.events.iter().any(|other| match &other.input {
+            Input::OrderPlaced(first) => {
+                first.order_id == placed.order_id && other.position() < event.position()
+            }
+            _ => false,
+        });
+        if earlier { event.time } else { placed.placed_at.unwrap_or(event.time).min(event.time) }
+    }
+
     pub fn last(&self) -> Timestamp {
         let placed = self.events.iter().filter_map(|event| match &event.input {
-            otodoke::contract::Input::OrderPlaced(placed) => placed.placed_at,
+            Input::OrderPlaced(placed) => placed.placed_at,
             _ => None,
         });
         let last = self.events.iter().map(|event| event.time).chain(placed).max();
