@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use otodoke::contract::{Event, Input, Span, Timestamp};
+use otodoke::contract::{Event, Identifier, Input, Rule, Span, Timestamp};
 use otodoke::rules::Policy;
 use otodoke::rules::world::{World, decide_all};
 
@@ -26,8 +26,10 @@ pub struct History {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fact {
     pub time: Timestamp,
+    pub rule: Rule,
     case: String,
     kind: &'static str,
+    thread: Option<String>,
     key: String,
     data: String,
 }
@@ -37,6 +39,8 @@ pub fn facts(world: &World) -> BTreeSet<Fact> {
         let case = case.key();
         let fact = move |derived: &otodoke::contract::Derived| Fact {
             time: derived.time,
+            rule: derived.rule,
+            thread: derived.data()["thread_id"].as_str().map(str::to_owned),
             case: case.clone(),
             kind: derived.derived_type().name(),
             key: derived.key.clone(),
@@ -45,6 +49,12 @@ pub fn facts(world: &World) -> BTreeSet<Fact> {
         decision.derived.iter().map(fact).collect::<Vec<_>>()
     };
     world.cases.iter().flat_map(of_case).collect()
+}
+
+impl Fact {
+    pub fn is_of_any(&self, threads: &BTreeSet<&Identifier>) -> bool {
+        self.thread.as_ref().is_some_and(|own| threads.iter().any(|thread| thread.as_str() == own))
+    }
 }
 
 impl History {
@@ -87,6 +97,24 @@ impl History {
             _ => false,
         });
         if earlier { event.time } else { placed.placed_at.unwrap_or(event.time).min(event.time) }
+    }
+
+    /// The threads that name an order which was placed later, or never.
+    pub fn threads_of_orders_placed_after(&self, moment: Timestamp) -> BTreeSet<&Identifier> {
+        let placed: BTreeSet<&Identifier> = self
+            .events
+            .iter()
+            .filter(|event| self.happened(event) <= moment)
+            .filter_map(|event| match &event.input {
+                Input::OrderPlaced(placed) => Some(&placed.order_id),
+                _ => None,
+            })
+            .collect();
+        let naming = self.events.iter().filter_map(|event| match &event.input {
+            Input::MessageSent(message) => Some((&message.thread_id, message.order_id.as_ref()?)),
+            _ => None,
+        });
+        naming.filter(|(_, order)| !placed.contains(order)).map(|(thread, _)| thread).collect()
     }
 
     pub fn last(&self) -> Timestamp {
