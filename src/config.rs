@@ -89,31 +89,85 @@ pub struct Services {
 #[command(next_help_heading = "Rules (durations as 60s, 5m, 48h, 14d)")]
 pub struct RuleSettings {
     /// How long a buyer may change or cancel an order by himself
-    #[arg(long, global = true, env = "OTODOKE_CHANGE_WINDOW", default_value = "5m", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_CHANGE_WINDOW",
+        default_value = "5m",
+        value_name = "DURATION"
+    )]
     pub change_window: Span,
     /// The time to ship after authorisation, where the order names none
-    #[arg(long, global = true, env = "OTODOKE_SHIP_WITHIN", default_value = "48h", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_SHIP_WITHIN",
+        default_value = "48h",
+        value_name = "DURATION"
+    )]
     pub ship_within: Span,
     /// The time to pay after placing, where the order names none
-    #[arg(long, global = true, env = "OTODOKE_PAYMENT_WITHIN", default_value = "6d", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_PAYMENT_WITHIN",
+        default_value = "6d",
+        value_name = "DURATION"
+    )]
     pub payment_within: Span,
     /// The time to answer a buyer
-    #[arg(long, global = true, env = "OTODOKE_REPLY_WITHIN", default_value = "48h", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_REPLY_WITHIN",
+        default_value = "48h",
+        value_name = "DURATION"
+    )]
     pub reply_within: Span,
     /// How long a buyer goes unanswered until the guarantee applies
-    #[arg(long, global = true, env = "OTODOKE_GUARANTEE_AFTER", default_value = "14d", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_GUARANTEE_AFTER",
+        default_value = "14d",
+        value_name = "DURATION"
+    )]
     pub guarantee_after: Span,
     /// How long an inquiry without a known order waits for one
-    #[arg(long, global = true, env = "OTODOKE_UNMATCHED_AFTER", default_value = "15m", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_UNMATCHED_AFTER",
+        default_value = "15m",
+        value_name = "DURATION"
+    )]
     pub unmatched_after: Span,
     /// How far back an inquiry's order is looked for
-    #[arg(long, global = true, env = "OTODOKE_LOOKUP_WINDOW", default_value = "180d", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_LOOKUP_WINDOW",
+        default_value = "180d",
+        value_name = "DURATION"
+    )]
     pub lookup_window: Span,
     /// How long what rests on something missing waits for late arrivals
-    #[arg(long, global = true, env = "OTODOKE_SETTLE", default_value = "60s", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_SETTLE",
+        default_value = "60s",
+        value_name = "DURATION"
+    )]
     pub settle: Span,
     /// Where a day ends that a message names as its limit
-    #[arg(long, global = true, env = "OTODOKE_TIME_ZONE", default_value = "Asia/Tokyo", value_name = "ZONE")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_TIME_ZONE",
+        default_value = "Asia/Tokyo",
+        value_name = "ZONE"
+    )]
     pub time_zone: Tz,
 }
 
@@ -138,10 +192,22 @@ impl RuleSettings {
 #[command(next_help_heading = "Pipeline")]
 pub struct PipelineSettings {
     /// How far ahead of the clock an event may be dated
-    #[arg(long, global = true, env = "OTODOKE_MAX_CLOCK_SKEW", default_value = "10m", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_MAX_CLOCK_SKEW",
+        default_value = "10m",
+        value_name = "DURATION"
+    )]
     pub max_clock_skew: Span,
     /// How long deadlines wait, at most, for a backlog to drain after start or reconnection
-    #[arg(long, global = true, env = "OTODOKE_MAX_HOLD", default_value = "15m", value_name = "DURATION")]
+    #[arg(
+        long,
+        global = true,
+        env = "OTODOKE_MAX_HOLD",
+        default_value = "15m",
+        value_name = "DURATION"
+    )]
     pub max_hold: Span,
     /// Derived events with an earlier time are recorded, not sent: an RFC 3339 date-time, or a date (UTC)
     #[arg(
@@ -218,7 +284,8 @@ pub struct Missing {
 
 impl Services {
     pub fn database_url(&self) -> Result<&str, Missing> {
-        let missing = Missing { variable: "DATABASE_URL", flag: "database-url", service: "PostgreSQL" };
+        let missing =
+            Missing { variable: "DATABASE_URL", flag: "database-url", service: "PostgreSQL" };
         self.database_url.as_ref().map(|url| url.expose_secret()).ok_or(missing)
     }
 
@@ -240,7 +307,8 @@ impl Settings {
     /// Every setting with its effective value, in the order of the help.
     pub fn effective(&self) -> Vec<Effective> {
         let url = |url: &Option<SecretString>| {
-            url.as_ref().map_or_else(|| "(not set)".to_owned(), |url| masked_url(url.expose_secret()))
+            url.as_ref()
+                .map_or_else(|| "(not set)".to_owned(), |url| masked_url(url.expose_secret()))
         };
         let (services, rules, pipeline) = (&self.services, &self.rules, &self.pipeline);
         let publish_from = pipeline.publish_from;
@@ -262,14 +330,26 @@ impl Settings {
             row("time-zone", "OTODOKE_TIME_ZONE", rules.time_zone.to_string()),
             row("max-clock-skew", "OTODOKE_MAX_CLOCK_SKEW", pipeline.max_clock_skew.to_string()),
             row("max-hold", "OTODOKE_MAX_HOLD", pipeline.max_hold.to_string()),
-            row("publish-from", "OTODOKE_PUBLISH_FROM", publish_from.map_or("(not set)".into(), |at| at.to_string())),
+            row(
+                "publish-from",
+                "OTODOKE_PUBLISH_FROM",
+                publish_from.map_or("(not set)".into(), |at| at.to_string()),
+            ),
             row("batch-max", "OTODOKE_BATCH_MAX", pipeline.batch_max.to_string()),
             row("batch-kib", "OTODOKE_BATCH_KIB", pipeline.batch_kib.to_string()),
             row("lanes", "OTODOKE_LANES", pipeline.lanes.to_string()),
             row("prefetch", "OTODOKE_PREFETCH", pipeline.prefetch.to_string()),
-            row("database-connections", "OTODOKE_DATABASE_CONNECTIONS", pipeline.database_connections.to_string()),
+            row(
+                "database-connections",
+                "OTODOKE_DATABASE_CONNECTIONS",
+                pipeline.database_connections.to_string(),
+            ),
             row("log", "OTODOKE_LOG", self.log.clone()),
-            row("log-format", "OTODOKE_LOG_FORMAT", format!("{:?}", self.log_format).to_lowercase()),
+            row(
+                "log-format",
+                "OTODOKE_LOG_FORMAT",
+                format!("{:?}", self.log_format).to_lowercase(),
+            ),
         ]
     }
 }
@@ -285,7 +365,9 @@ fn source(text: &str) -> Result<String, String> {
 /// A moment; a date is the start of that day in UTC.
 pub fn moment_or_day(text: &str) -> Result<Timestamp, String> {
     let wrong = || {
-        format!("`{text}` is neither a date-time with an offset (2026-01-31T09:00:00+09:00) nor a date (2026-01-31)")
+        format!(
+            "`{text}` is neither a date-time with an offset (2026-01-31T09:00:00+09:00) nor a date (2026-01-31)"
+        )
     };
     let moment = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     moment.parse().map_err(|_| wrong())

@@ -1,8 +1,22 @@
 //! Otodoke: from the queues of a marketplace to a read model and derived events.
+//!
+//! The modules stand in the order in which data flows.
+
+pub mod contract;
+
+pub mod rules;
+
+pub mod store;
 
 pub mod broker;
+
+pub mod pipeline;
+
+pub mod http;
+
+pub mod operator;
+
 pub mod config;
-pub mod contract;
 pub mod masking;
 pub mod retry;
-pub mod rules;
+pub mod sandbox;

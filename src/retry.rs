@@ -1,7 +1,7 @@
 //! Waiting for a service that is away: for ever, patiently, and saying so.
 //!
 //! The only module that knows the crate `backoff`, which is unmaintained.
-//! To move to `backon`, replace [`pace`] and the two calls on it.
+//! To move to `backon`, replace `pace` and the two calls on it.
 
 use std::error::Error;
 use std::fmt;
@@ -57,7 +57,7 @@ impl Outage {
 
     /// Says the fault, if it is new or was not said for a minute, and waits for the next
     /// attempt: each time about twice as long, at most 15 s.
-    pub async fn wait(&mut self, error: &(dyn Error + 'static)) {
+    pub async fn wait(&mut self, error: &(dyn Error + Send + Sync + 'static)) {
         let pause = self.next_pause();
         if self.faults.worth_saying(Instant::now()) {
             tracing::warn!(attempts = self.faults.count, "{} fails: {}", self.of, Causes(error));

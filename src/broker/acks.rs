@@ -21,6 +21,13 @@ pub struct Token {
     tag: u64,
 }
 
+impl Token {
+    /// Of a delivery that is acknowledged already: there is no such session.
+    pub(super) fn acknowledged() -> Token {
+        Token { session: u64::MAX, tag: 0 }
+    }
+}
+
 /// Acknowledges deliveries of one consumer. A clone shares its state.
 ///
 /// Doesn't keep the consumer's session open: once that is dropped, what wasn't

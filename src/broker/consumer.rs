@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, SelectAll};
 use lapin::Channel;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ pub struct Consumer {
     session: Session,
     ledger: Arc<Ledger>,
     deliveries: SelectAll<Deliveries>,
+    queues: Vec<String>,
 }
 
 type Deliveries =
@@ -49,11 +50,12 @@ impl Consumer {
         answered(channel.basic_qos(prefetch.max(1), BasicQosOptions::default()))
             .await
             .map_err(|source| BrokerError::Channel { source })?;
-        let mut deliveries = SelectAll::new();
+        let (mut deliveries, mut queues) = (SelectAll::new(), Vec::new());
         for (stream, queue) in subscription.queues(names) {
-            deliveries.push(consume(&channel, stream, queue).await?);
+            deliveries.push(consume(&channel, stream, queue.clone()).await?);
+            queues.push(queue);
         }
-        Ok(Consumer { session, ledger: Ledger::new(channel), deliveries })
+        Ok(Consumer { session, ledger: Ledger::new(channel), deliveries, queues })
     }
 
     /// The next message of any queue; waits as long as there is none. May be cancelled
@@ -67,6 +69,23 @@ impl Consumer {
             }
             None => Err(BrokerError::Closed),
         }
+    }
+
+    /// How many messages wait in the queues, undelivered. Asked on the channel that delivers:
+    /// what the broker sent before its answer is ready to be taken with [`Consumer::next`].
+    pub async fn ready(&mut self) -> Result<u64, BrokerError> {
+        let mut ready = 0;
+        for queue in &self.queues {
+            let options = QueueDeclareOptions { passive: true, ..Default::default() };
+            let channel = &self.ledger.channel;
+            let found =
+                channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
+            let found = answered(found)
+                .await
+                .map_err(|source| BrokerError::Depth { queue: queue.clone(), source })?;
+            ready += u64::from(found.message_count());
+        }
+        Ok(ready)
     }
 
     /// What acknowledges this consumer's deliveries.

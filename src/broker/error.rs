@@ -43,6 +43,15 @@ impl BrokerError {
     pub fn is_transient(&self) -> bool {
         !matches!(self, BrokerError::Url { .. } | BrokerError::Prefix { .. })
     }
+
+    /// Whether the broker sent what the client can't read, such as a routing key that isn't
+    /// UTF-8. The message comes again until its delivery limit moves it to the dead queue, and
+    /// holds up all others until then: so a consumer of streams asks again at once.
+    pub fn is_unreadable(&self) -> bool {
+        let fault = std::error::Error::source(self).and_then(|source| source.downcast_ref());
+        let Some(Fault::Client(error)) = fault else { return false };
+        matches!(error.kind(), lapin::ErrorKind::ParsingError(_))
+    }
 }
 
 /// Why an action failed.

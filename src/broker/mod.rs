@@ -9,15 +9,21 @@
 mod acks;
 mod consumer;
 mod error;
+mod headers;
 mod message;
+mod names;
 mod publisher;
 mod session;
+mod tail;
 mod topology;
 
 pub use acks::{Acks, Token};
 pub use consumer::{Consumer, Subscription};
 pub use error::{BrokerError, Fault};
-pub use message::{Delivery, HeaderValue, Headers, Outgoing, Properties, headers_to_json};
+pub use headers::{HeaderValue, Headers, headers_to_json};
+pub use message::{Delivery, Outgoing, Properties};
+pub use names::Names;
 pub use publisher::{Outcome, Publisher};
 pub use session::{Session, check_url};
-pub use topology::{Difference, Names, QueueDepth, backlog, declare};
+pub use tail::Tail;
+pub use topology::{Difference, QueueDepth, backlog, declare};

@@ -4,6 +4,7 @@
 //! each costs nine tenths of the throughput.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use lapin::message::BasicReturnMessage;
@@ -14,9 +15,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::session::answered;
 use super::{BrokerError, Fault, Outgoing, Session};
+use crate::masking::masked_url;
 
 /// How long a batch may take, from the first message sent to the last confirm.
 const BATCH_DEADLINE: Duration = Duration::from_secs(30);
+const SILENCE: Fault = Fault::Silence(BATCH_DEADLINE);
 /// A queue that is electing a leader goes on refusing a channel that it once refused, long
 /// after the election: so a new channel, and not at once.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -36,18 +39,24 @@ pub enum Outcome {
     Unsendable,
 }
 
+impl Outcome {
+    fn is_final(self) -> bool {
+        matches!(self, Outcome::Confirmed { .. } | Outcome::Unsendable)
+    }
+}
+
 /// A session that sends.
-#[derive(Debug)]
 pub struct Publisher {
     url: String,
     session: Session,
-    /// `None` after a failure: the next batch gets a new one.
+    /// `None` while a batch is under way, and after one that failed.
     channel: Option<Channel>,
     not_before: Instant,
     fault: Option<BrokerError>,
 }
 
 impl Publisher {
+    /// Connects. The exchanges must exist: see [`super::declare`].
     pub async fn open(url: &str) -> Result<Publisher, BrokerError> {
         let session = Session::open(url, "publish").await?;
         let channel = Some(confirming(&session).await?);
@@ -71,8 +80,7 @@ impl Publisher {
                 vec![Outcome::Unknown; messages.len()]
             }
         };
-        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Refused | Outcome::Unknown)) {
-            self.channel = None;
+        if self.channel.is_none() {
             self.not_before = Instant::now() + PAUSE_AFTER_FAILURE;
         }
         outcomes
@@ -83,6 +91,7 @@ impl Publisher {
         self.fault.as_ref()
     }
 
+    /// Closes politely; nothing is under way between two batches.
     pub async fn close(self) {
         self.session.close().await;
     }
@@ -93,38 +102,47 @@ impl Publisher {
         until: Instant,
     ) -> Result<Vec<Outcome>, BrokerError> {
         let ready = timeout_at(until, self.ready()).await;
-        let channel = ready.unwrap_or_else(|_| Err(self.silence()))?;
+        let channel = ready.unwrap_or_else(|_| Err(self.explained(SILENCE)))?;
         let mut batch = Batch::of(messages);
         let sent = timeout_at(until, batch.send(&channel)).await;
         let confirmed = batch.await_confirms(until).await;
-        self.fault = match sent {
-            Ok(sent) => sent.and(confirmed).err().map(|source| BrokerError::Publish { source }),
-            Err(_) => Some(self.silence()),
-        };
+        let result = sent.unwrap_or(Err(SILENCE)).and(confirmed);
+        self.fault = result.err().map(|source| self.explained(source));
+        if batch.outcomes.iter().all(|outcome| outcome.is_final()) {
+            self.channel = Some(channel);
+        }
         Ok(batch.outcomes)
     }
 
-    /// A channel to send on, new if the last one failed.
+    /// A channel to send on, new if the last one failed. It is put back after a batch that
+    /// went well, so that no other batch, one that was cancelled included, leaves confirms
+    /// behind for the next.
     async fn ready(&mut self) -> Result<Channel, BrokerError> {
         sleep_until(self.not_before).await;
         // What is sent while the broker doesn't read would only pile up in memory, and a new
         // connection would be blocked as well.
         self.session.unblocked().await;
         if !self.session.is_connected() {
-            self.channel = None;
             self.session = Session::open(&self.url, "publish").await?;
         }
         match self.channel.take().filter(|channel| channel.status().connected()) {
-            Some(channel) => Ok(self.channel.insert(channel).clone()),
-            None => Ok(self.channel.insert(confirming(&self.session).await?).clone()),
+            Some(channel) => Ok(channel),
+            None => confirming(&self.session).await,
         }
     }
 
-    fn silence(&self) -> BrokerError {
-        match self.session.is_blocked() {
-            true => BrokerError::Blocked,
-            false => BrokerError::Publish { source: Fault::Silence(BATCH_DEADLINE) },
+    /// A broker that is short of something says so once, and then nothing.
+    fn explained(&self, source: Fault) -> BrokerError {
+        match source {
+            Fault::Silence(_) if self.session.is_blocked() => BrokerError::Blocked,
+            source => BrokerError::Publish { source },
         }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("url", &masked_url(&self.url)).finish_non_exhaustive()
     }
 }
 
@@ -173,7 +191,7 @@ impl<'a> Batch<'a> {
                     returned.extend(confirmation.take_message().map(address));
                 }
                 Ok(Err(error)) => result = result.and(Err(error.into())),
-                Err(_) => result = result.and(Err(Fault::Silence(BATCH_DEADLINE))),
+                Err(_) => result = result.and(Err(SILENCE)),
             }
         }
         self.mark_unrouted(&returned);

@@ -1,4 +1,4 @@
-//! The exchanges, queues and bindings of the contract (section 1).
+//! The exchanges, queues and bindings, see section 1 of the contract.
 //!
 //! Declaring is safe to repeat. What exists with other arguments belongs to
 //! whoever made it so: it is used as it is, and never deleted or changed.
@@ -10,7 +10,7 @@ use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{Channel, ExchangeKind};
 
 use super::session::answered;
-use super::{BrokerError, Fault, Session};
+use super::{BrokerError, Fault, Names, Session};
 use crate::contract::Stream;
 
 /// How often a message of a stream may come back before the broker gives it up.
@@ -20,54 +20,12 @@ use crate::contract::Stream;
 /// reached by a message that kills its consumer each time. RabbitMQ 4 would set 20, 3.10 none.
 const DELIVERY_LIMIT: i32 = 100;
 /// As good as none: what comes back from the dead queue too often would be lost.
-/// (-1 says it plainly, but is refused before RabbitMQ 4.)
+/// (-1 means that only since RabbitMQ 4.)
 const DEAD_DELIVERY_LIMIT: i32 = i32::MAX;
-/// AMQP's names have 255 bytes; the rest is for what follows the prefix.
-const PREFIX_LIMIT: usize = 200;
 /// The broker's code for a declaration that contradicts what exists.
 const PRECONDITION_FAILED: u16 = 406;
 /// The broker's code for something that doesn't exist.
 const NOT_FOUND: u16 = 404;
-
-/// The names of exchanges and queues, with the prefix that lets several installations share
-/// a broker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    /// Ends with a dot, or is empty.
-    prefix: String,
-}
-
-impl Names {
-    /// An empty prefix is none.
-    pub fn new(prefix: &str) -> Result<Names, BrokerError> {
-        if prefix.len() > PREFIX_LIMIT {
-            let prefix = prefix.to_owned();
-            return Err(BrokerError::Prefix { prefix, limit: PREFIX_LIMIT });
-        }
-        let dot = if prefix.is_empty() { "" } else { "." };
-        Ok(Names { prefix: format!("{prefix}{dot}") })
-    }
-
-    /// The exchange that input events are published to.
-    pub fn events(&self) -> String {
-        format!("{}marketplace.events", self.prefix)
-    }
-
-    /// The exchange that derived events are published to.
-    pub fn derived(&self) -> String {
-        format!("{}marketplace.derived", self.prefix)
-    }
-
-    /// The exchange, and the queue bound to it, for what the broker gives up.
-    pub fn dead(&self) -> String {
-        format!("{}otodoke.dead", self.prefix)
-    }
-
-    /// The queue of a stream.
-    pub fn queue(&self, stream: Stream) -> String {
-        format!("{}otodoke.{}", self.prefix, stream.name())
-    }
-}
 
 /// Something that exists with other arguments than the contract's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +33,7 @@ pub struct Difference {
     /// As in ``queue `otodoke.orders` ``.
     pub what: String,
     /// The first difference; the broker names no more. As in
-    /// `x-delivery-limit: none instead of the value '100' of type 'signedint'`.
+    /// `x-delivery-limit: none instead of '100' of type 'signedint'`.
     pub detail: String,
 }
 
@@ -294,17 +252,6 @@ fn difference(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_prefix_stands_before_every_name() {
-        let names = Names::new("shop").unwrap();
-        assert_eq!(names.events(), "shop.marketplace.events");
-        assert_eq!(names.derived(), "shop.marketplace.derived");
-        assert_eq!(names.dead(), "shop.otodoke.dead");
-        assert_eq!(names.queue(Stream::Orders), "shop.otodoke.orders");
-        assert_eq!(Names::default().queue(Stream::Messages), "otodoke.messages");
-        assert!(Names::new(&"x".repeat(201)).is_err());
-    }
 
     #[test]
     fn the_brokers_words_become_a_difference() {

@@ -91,7 +91,10 @@ words! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct LinePieces {
+    /// The line of the order.
     pub line_id: Identifier,
+    /// How many pieces of it.
+    #[schemars(range(min = 0))]
     pub quantity: i64,
 }
 
@@ -99,33 +102,43 @@ pub struct LinePieces {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct InquiredPackage {
+    /// The package that it is about.
     pub package_id: Identifier,
+    /// Who carries the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Text>,
+    /// The carrier's number of the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracking_number: Option<Text>,
+    /// The carrier or an insurer answers for a loss.
     pub insured: bool,
 }
 
 /// The order may, and must, be shipped by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShipmentRequired {
+    /// Until when it must be shipped.
     pub ship_by: Timestamp,
 }
 
 /// Something should have been shipped by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShipmentOverdue {
+    /// Until when it must be shipped.
     pub ship_by: Timestamp,
 }
 
 /// The order must not be shipped, or should not have been.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShipmentBlocked {
+    /// Why it must not leave.
     pub reason: BlockReason,
+    /// It has left already.
     pub dispatched: bool,
+    /// The package that left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package_id: Option<Identifier>,
+    /// The message that asked to ship now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<Identifier>,
 }
@@ -133,11 +146,14 @@ pub struct ShipmentBlocked {
 /// The buyer is to be told that a package left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShipNoticeRequired {
+    /// The package that it is about.
     pub package_id: Identifier,
     /// Nothing of the order is left to ship after it.
     pub whole_order: bool,
+    /// Who carries the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Text>,
+    /// The carrier's number of the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracking_number: Option<Text>,
 }
@@ -147,6 +163,7 @@ pub struct ShipNoticeRequired {
 pub struct CombinedShippingAvailable {
     /// Sorted; two or more, at most the 100 released last.
     pub order_ids: Vec<Identifier>,
+    /// Who bought them all.
     pub buyer_id: Identifier,
     /// True where there are more than 100.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,17 +175,25 @@ pub struct CombinedShippingAvailable {
 pub struct RefundRequired {
     /// For ever the same, so that a payer can pay once.
     pub refund_key: String,
+    /// Why the money goes back.
     pub reason: RefundReason,
+    /// ISO 4217.
     pub currency: Currency,
     /// In the currency's minor unit.
+    #[schemars(range(min = 0))]
     pub item_amount: i64,
     /// In the currency's minor unit.
+    #[schemars(range(min = 0))]
     pub shipping_amount: i64,
     /// Their sum.
+    #[schemars(range(min = 0))]
     pub amount: i64,
+    /// What it is for; empty where it is for no line.
     pub lines: Vec<LinePieces>,
+    /// The package that it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package_id: Option<Identifier>,
+    /// Why the package came back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub return_reason: Option<ReturnedBecause>,
 }
@@ -176,7 +201,9 @@ pub struct RefundRequired {
 /// The order should be cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CancellationRequired {
+    /// Why it should be cancelled.
     pub reason: CancellationReason,
+    /// The conversation that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<Identifier>,
 }
@@ -184,7 +211,9 @@ pub struct CancellationRequired {
 /// The buyer should cancel and order anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CancelAndReorderAdvised {
+    /// Why no other way is left.
     pub reason: ReorderReason,
+    /// The conversation that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<Identifier>,
 }
@@ -192,31 +221,40 @@ pub struct CancelAndReorderAdvised {
 /// A change takes no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChangeRefused {
+    /// Who wanted the change.
     pub actor: Actor,
+    /// Why it takes no effect.
     pub reason: ChangeRefusal,
 }
 
 /// The buyer is to be asked whether the rest may be shipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ConsentRequired {
+    /// The pieces that can't be shipped.
     pub lines: Vec<LinePieces>,
+    /// The ways out.
     pub options: Vec<ConsentOption>,
 }
 
 /// The order that an inquiry without a number is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InquiryMatched {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// The message that it is about.
     pub message_id: Identifier,
     /// The order's, at the message's time.
     pub status: OrderStatus,
+    /// Whether the order is good.
     pub verdict: Verdict,
 }
 
 /// An inquiry that could be about several orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InquiryAmbiguous {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// The message that it is about.
     pub message_id: Identifier,
     /// Sorted.
     pub order_ids: Vec<Identifier>,
@@ -225,19 +263,27 @@ pub struct InquiryAmbiguous {
 /// An inquiry about no order that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InquiryUnmatched {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// The message that it is about.
     pub message_id: Identifier,
 }
 
 /// The buyer is to ask somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BuyerRedirected {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// The message that it is about.
     pub message_id: Identifier,
+    /// Who can help.
     pub to: Redirection,
+    /// What the message is about.
     pub topic: Topic,
+    /// Why the seller can't help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<RedirectionReason>,
+    /// Until when the buyer can do it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
@@ -245,15 +291,25 @@ pub struct BuyerRedirected {
 /// A message needs a certain answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReplyRequired {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// The message that it is about.
     pub message_id: Identifier,
+    /// What the reply must say.
     pub code: ReplyCode,
+    /// This seller's items, in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub items_total: Option<i64>,
+    /// Tax within it, in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub tax_total: Option<i64>,
+    /// This seller's shipping, in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub shipping_total: Option<i64>,
+    /// ISO 4217.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
 }
@@ -261,20 +317,28 @@ pub struct ReplyRequired {
 /// The seller hasn't answered in time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReplyOverdue {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
     /// The first contact that waits.
     pub since: Timestamp,
+    /// Until when an answer was due.
     pub due_at: Timestamp,
 }
 
 /// A buyer says that a parcel didn't arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NonReceiptOpened {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// What the seller can do.
     pub options: Vec<NonReceiptOption>,
+    /// A package has a tracking number.
     pub tracked: bool,
+    /// A package is insured.
     pub insured: bool,
+    /// A package is reported delivered.
     pub delivered: bool,
+    /// Until when it is promised to arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_delivery_at: Option<Timestamp>,
 }
@@ -282,17 +346,22 @@ pub struct NonReceiptOpened {
 /// The carrier is to be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CarrierInquiryRequired {
+    /// The conversation that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<Identifier>,
+    /// The packages to ask about.
     pub packages: Vec<InquiredPackage>,
 }
 
 /// The buyer may claim the guarantee while the seller waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GuaranteeRisk {
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// Until when the seller asks the buyer to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_until: Option<Timestamp>,
+    /// From when on the buyer may claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eligible_at: Option<Timestamp>,
 }
@@ -300,21 +369,30 @@ pub struct GuaranteeRisk {
 /// The buyer may claim the guarantee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GuaranteeEligible {
+    /// The conversation that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<Identifier>,
+    /// What it rests on.
     pub basis: GuaranteeBasis,
+    /// The contact or request that went unanswered.
     pub since: Timestamp,
+    /// From when on the buyer may claim.
     pub eligible_at: Timestamp,
     /// In the currency's minor unit.
+    #[schemars(range(min = 0))]
     pub amount: i64,
+    /// ISO 4217.
     pub currency: Currency,
 }
 
 /// A claim that the guarantee doesn't cover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GuaranteeRefused {
+    /// The claim that it is about.
     pub claim_id: Identifier,
+    /// Why it is refused.
     pub reason: ClaimRefusal,
+    /// From when on the buyer may claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eligible_at: Option<Timestamp>,
 }
@@ -322,12 +400,14 @@ pub struct GuaranteeRefused {
 /// The buyer hasn't paid in time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PaymentOverdue {
+    /// Until when it should have been paid.
     pub due_at: Timestamp,
 }
 
 /// What the systems say doesn't fit together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OrderConflict {
+    /// What doesn't fit.
     pub kind: ConflictKind,
     /// A sentence for a person, with ids only.
     pub detail: String,
@@ -338,6 +418,7 @@ pub struct OrderConflict {
 pub struct DerivedWithdrawn {
     /// The id of the withdrawn event.
     pub withdraws: Uuid,
+    /// The type of the withdrawn event.
     pub withdrawn_type: String,
     /// The id of the event that stands in its place, where only its data changed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -35,7 +35,9 @@ macro_rules! open_enum {
                     .iter()
                     .map(|value| serde_json::to_value(value).expect("a unit variant is a string"))
                     .collect();
-                schemars::json_schema!({ "type": "string", "examples": known })
+                schemars::json_schema!({
+                    "type": "string", "maxLength": Text::MAX, "examples": known
+                })
             }
         }
     };
@@ -44,7 +46,8 @@ macro_rules! open_enum {
 macro_rules! closed_enum {
     ($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         #[schemars(inline)]
         pub enum $name {
@@ -109,13 +112,19 @@ open_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Address {
+    /// Who receives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<Text>,
+    /// As written on the parcel.
     pub postal_code: Text,
+    /// Prefecture, state or province.
     pub region: Text,
+    /// City, ward or town.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub city: Option<Text>,
+    /// Street and building, in order.
     pub address_lines: Vec<Text>,
+    /// Country, as the sender writes it.
     pub country: Text,
 }
 
@@ -123,7 +132,9 @@ pub struct Address {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Payment {
+    /// How far it was when the order was placed.
     pub status: PlacedPayment,
+    /// How the buyer pays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<PaymentMethod>,
     /// Until when it must be paid.
@@ -140,9 +151,12 @@ pub struct Payment {
 pub struct OrderLine {
     /// Unique in the order.
     pub line_id: Identifier,
+    /// The seller's name of the goods.
     pub sku: Text,
+    /// What the buyer saw it called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Text>,
+    /// How many pieces were ordered.
     pub quantity: Quantity,
     /// For one piece, tax included.
     pub unit_price: Money,
@@ -158,7 +172,9 @@ pub struct OrderLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct LineQuantity {
+    /// The line of the order.
     pub line_id: Identifier,
+    /// How many pieces of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,
 }
@@ -167,6 +183,7 @@ pub struct LineQuantity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct LineChange {
+    /// The line that changes.
     pub line_id: Identifier,
     /// 0: the line goes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,30 +196,43 @@ pub struct LineChange {
 /// A buyer placed an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPlaced {
+    /// The order.
     pub order_id: Identifier,
+    /// Who sells, where the marketplace itself does not.
     pub seller_id: Identifier,
+    /// Who bought.
     pub buyer_id: Identifier,
+    /// Whose sale it is.
     pub sold_by: Party,
+    /// Who ships it.
     pub fulfilled_by: Party,
     /// The event's `time` where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placed_at: Option<Timestamp>,
+    /// ISO 4217.
     pub currency: Currency,
     /// Pending where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<Payment>,
+    /// Until when it is promised to be shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_ship_at: Option<Timestamp>,
+    /// Until when it is promised to arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_delivery_at: Option<Timestamp>,
+    /// Shown to the seller only once it is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buyer_name: Option<Text>,
+    /// The marketplace's address that reaches the buyer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay_email: Option<Text>,
+    /// Shown to the seller only once it is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<Text>,
+    /// Shown to the seller only once it is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ship_to: Option<Address>,
+    /// What was ordered; line ids are unique.
     #[schemars(length(min = 1, max = 500))]
     pub lines: Vec<OrderLine>,
 }
@@ -210,10 +240,14 @@ pub struct OrderPlaced {
 /// Somebody wants an order changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeRequested {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Who wants the change.
     pub actor: Actor,
+    /// The new address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ship_to: Option<Address>,
+    /// The lines that change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub lines: Option<Vec<LineChange>>,
@@ -222,8 +256,11 @@ pub struct ChangeRequested {
 /// A buyer wants an order cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CancelRequested {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Always the buyer.
     pub actor: BuyerOnly,
+    /// Why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text>,
 }
@@ -231,8 +268,11 @@ pub struct CancelRequested {
 /// An order, or some of its lines, is cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCancelled {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Who cancelled.
     pub actor: Actor,
+    /// Why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text>,
     /// Absent: the whole order. Without `quantity`: what is left to ship.
@@ -244,10 +284,12 @@ pub struct OrderCancelled {
 /// A seller can't ship some of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LinesUnshippable {
+    /// The order that it is about.
     pub order_id: Identifier,
     /// Without `quantity`: what is left to ship.
     #[schemars(length(max = 500))]
     pub lines: Vec<LineQuantity>,
+    /// Why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text>,
 }
@@ -255,12 +297,16 @@ pub struct LinesUnshippable {
 /// A payment was authorised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentAuthorized {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Tells the attempts to pay an order apart.
     pub attempt_id: Identifier,
+    /// In minor units.
     pub amount: Money,
     /// The order's where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
+    /// How the buyer paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<PaymentMethod>,
     /// The money is in; where absent true for `convenience-store`, else false.
@@ -278,16 +324,22 @@ impl PaymentAuthorized {
 /// An attempt to pay failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentFailed {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Tells the attempts to pay an order apart.
     pub attempt_id: Identifier,
+    /// Why it failed.
     pub reason: PaymentFailure,
 }
 
 /// Money was given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentRefunded {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Tells the refunds of an order apart.
     pub refund_id: Identifier,
+    /// In minor units.
     pub amount: Money,
     /// The order's where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -300,12 +352,17 @@ pub struct PaymentRefunded {
 /// A package left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShipmentDispatched {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Tells the packages of an order apart.
     pub package_id: Identifier,
+    /// Who carries the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Text>,
+    /// The carrier's number of the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracking_number: Option<Text>,
+    /// The carrier or an insurer answers for a loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insured: Option<bool>,
     /// Absent: all that is still to ship.
@@ -323,9 +380,13 @@ pub struct ShipmentDispatched {
 /// News of a package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShipmentUpdated {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// The package that it is about.
     pub package_id: Identifier,
+    /// Where the package is.
     pub status: PackageStatus,
+    /// Why it comes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<ReturnReason>,
 }
@@ -333,18 +394,27 @@ pub struct ShipmentUpdated {
 /// A message between a buyer, a seller and the marketplace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageSent {
+    /// The message.
     pub message_id: Identifier,
+    /// The conversation that it belongs to.
     pub thread_id: Identifier,
+    /// The order that the sender names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<Identifier>,
+    /// The seller who is written to, or writes.
     pub seller_id: Identifier,
+    /// The buyer who writes, or is written to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buyer_id: Option<Identifier>,
+    /// The marketplace's address that reaches the buyer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay_email: Option<Text>,
+    /// Who wrote it.
     pub from: Actor,
+    /// The way that it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
+    /// What it is about; `other` where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<Topic>,
     /// Sent by a machine: no contact and no reply.
@@ -372,8 +442,11 @@ impl MessageSent {
 /// A buyer answered whether the rest may be shipped without what can't be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsentRecorded {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Whether the rest may be shipped.
     pub granted: bool,
+    /// The conversation in which the buyer answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<Identifier>,
 }
@@ -381,9 +454,12 @@ pub struct ConsentRecorded {
 /// A buyer wants to send something back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReturnRequested {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// The conversation in which the buyer asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<Identifier>,
+    /// Why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text>,
     /// Absent: all lines.
@@ -395,9 +471,13 @@ pub struct ReturnRequested {
 /// What the seller did about a parcel that didn't arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NonReceiptHandled {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// The conversation that the buyer opened.
     pub thread_id: Identifier,
+    /// What the seller does.
     pub action: NonReceiptAction,
+    /// Until when the buyer is asked to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_until: Option<Timestamp>,
 }
@@ -405,8 +485,11 @@ pub struct NonReceiptHandled {
 /// A buyer claims the guarantee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuaranteeClaimed {
+    /// The order that it is about.
     pub order_id: Identifier,
+    /// Tells the claims of an order apart.
     pub claim_id: Identifier,
+    /// Why the buyer claims.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<ClaimReason>,
 }
@@ -473,7 +556,10 @@ macro_rules! input_types {
             }
 
             /// Reads `data`, whose `null` members and stripped fields are gone already.
-            pub fn read<'de, D: serde::Deserializer<'de>>(self, data: D) -> Result<Input, D::Error> {
+            pub fn read<'de, D>(self, data: D) -> Result<Input, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
                 match self {
                     $(InputType::$variant => $variant::deserialize(data).map(Input::$variant),)+
                 }
@@ -493,7 +579,8 @@ macro_rules! input_types {
                 }
             }
 
-            /// What the rules read of it, as JSON: absent fields are left out, and so is a message's body.
+            /// What the rules read of it, as JSON: absent fields are left out, and so is a
+            /// message's body.
             pub fn facts(&self) -> Value {
                 match self {
                     $(Input::$variant(data) => serde_json::to_value(data),)+

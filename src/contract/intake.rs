@@ -73,15 +73,18 @@ fn read_body(message: &Message<'_>, names: &mut Names) -> Result<Value, Fault> {
         code: RejectionCode::NotJson,
         pointer: fault.pointer.map(place),
         expectation: fault.sentence,
-    })?;
-    if let Some(pointer) = scanned.too_deep {
-        if !binary {
-            names.note_unparsed(message.body);
-        }
+    });
+    let is_unparsed = scanned.as_ref().map_or(true, |scanned| scanned.too_deep.is_some());
+    if is_unparsed && !binary {
+        names.note_unparsed(message.body);
+    }
+    if let Some(pointer) = scanned?.too_deep {
         let expectation = format!("objects and lists nest at most {} deep", limits::NESTING_MAX);
         return Err(Fault::at(RejectionCode::TooLarge, place(pointer), expectation));
     }
-    Ok(serde_json::from_slice(message.body).expect("what was scanned as JSON parses as JSON"))
+    // The scan has read it all; a parser that still disagrees must not halt the door.
+    serde_json::from_slice(message.body)
+        .map_err(|_| Fault::of_message(RejectionCode::NotJson, "the body is not JSON"))
 }
 
 /// The attributes, and `data` where it is there.
@@ -213,8 +216,8 @@ impl Names {
         *self = Names { source: find("source"), id: find("id"), event_type: find("type") };
     }
 
-    /// From a document too deep to be parsed: everything but three members is skipped,
-    /// which serde_json does without recursion.
+    /// From a document that can't be parsed as a whole: everything but three members is
+    /// skipped, which serde_json does without recursion.
     fn note_unparsed(&mut self, body: &[u8]) {
         #[derive(Deserialize)]
         struct Unparsed<'a> {

@@ -71,7 +71,7 @@ impl<'a> Scanner<'a> {
             at: 0,
             deepest,
             frames: Vec::new(),
-            names: HashSet::new(),
+            names: HashSet::with_capacity(64),
             objects: 0,
             scanned: Scanned { depth: 0, too_deep: None },
         }
@@ -185,6 +185,7 @@ impl<'a> Scanner<'a> {
         let mut copied = start;
         self.at = start;
         loop {
+            self.skip(|byte| byte >= b' ' && byte != b'"' && byte != b'\\', usize::MAX);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -194,7 +195,6 @@ impl<'a> Scanner<'a> {
                     unescaped.get_or_insert_default().push(character);
                     copied = self.at;
                 }
-                Some(0x20..) => self.at += 1,
                 Some(_) => return Err(self.malformed("an escaped control character")),
                 None => return Err(self.malformed("the end of a string")),
             }

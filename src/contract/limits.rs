@@ -72,6 +72,9 @@ impl Shape {
             elements: schema.get("items").map(|items| Box::new(Shape::of(items))),
             members: BTreeMap::new(),
         };
+        for choice in schema["anyOf"].as_array().into_iter().flatten() {
+            shape.add(Shape::of(choice));
+        }
         for (name, member) in schema["properties"].as_object().into_iter().flatten() {
             shape.members.insert(name.clone(), Shape::of(member));
         }
@@ -146,6 +149,7 @@ mod tests {
         let address = &placed.members["ship_to"];
         assert!(address.members["address_lines"].elements.as_ref().unwrap().is_text);
         assert!(placed.members["payment"].members["method"].is_text);
+        assert!(SHAPES[&InputType::MessageSent].members["reply_by"].is_text);
         assert!(ANY_SHAPE.members["body"].is_text && !placed.members.contains_key("body"));
     }
 

@@ -176,6 +176,11 @@ impl JsonSchema for Timestamp {
 impl Span {
     pub const ZERO: Span = Span(0);
 
+    /// A negative length is none.
+    pub const fn micros_of(micros: i64) -> Self {
+        Span(if micros < 0 { 0 } else { micros })
+    }
+
     pub const fn seconds(seconds: i64) -> Self {
         Span(seconds * 1_000_000)
     }

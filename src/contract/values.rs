@@ -227,7 +227,8 @@ impl JsonSchema for Currency {
     }
 }
 
-/// Text for people, at most 20,000 characters (the limit itself is intake's: it has a code of its own).
+/// Text for people, at most 20,000 characters. (The limit itself is intake's: it has a code
+/// of its own.)
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text(pub String);

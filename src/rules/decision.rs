@@ -55,6 +55,13 @@ impl CaseId {
             CaseId::Thread(_) => None,
         }
     }
+
+    pub fn thread_id(&self) -> Option<&Identifier> {
+        match self {
+            CaseId::Thread(id) => Some(id),
+            CaseId::Order(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for CaseId {

@@ -208,7 +208,9 @@ prop_compose! {
         with(json!({
             "order_id": "O1", "seller_id": "S1", "buyer_id": "B1", "sold_by": "seller",
             "fulfilled_by": "seller", "currency": "JPY", "lines": lines, "phone": null,
-            "payment": with(json!({"status": "pending", "method": method, "due_at": due_at}), of_payment),
+            "payment": with(json!({
+                "status": "pending", "method": method, "due_at": due_at,
+            }), of_payment),
             "ship_to": with(json!({
                 "postal_code": "1", "region": "Tokyo", "address_lines": ["1-2"], "country": "JP",
             }), of_address),

@@ -1,0 +1,95 @@
+//! The commands of the command line, one file a family.
+//!
+//! A command prints to standard output what was asked for, and to standard error what a
+//! person should know beside it. It knows no SQL and no AMQP of its own.
+
+mod ndjson;
+mod output;
+mod publish;
+mod run;
+pub mod sandbox;
+mod settings;
+mod setup;
+mod tail;
+mod validate;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{Missing, Settings};
+
+/// Process a marketplace's order events
+///
+/// Takes order, payment, shipment and message events from RabbitMQ, keeps a read model in
+/// PostgreSQL, and publishes what follows from the marketplace's rules, such as
+/// refund-required and guarantee-eligible.
+#[derive(Parser, Debug)]
+#[command(
+    name = "otodoke",
+    version,
+    max_term_width = 100,
+    after_help = "Start here:
+  otodoke demo --once                    see the main job, on private services
+  otodoke sandbox -- otodoke run         a processor on private services
+  otodoke validate events.ndjson         what the queues would say to your events
+
+Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Run(run::RunArguments),
+    Sandbox(sandbox::SandboxArguments),
+    Migrate(setup::MigrateArguments),
+    Topology(setup::TopologyArguments),
+    Publish(publish::PublishArguments),
+    Validate(validate::ValidateArguments),
+    Tail(tail::TailArguments),
+    Config(settings::ConfigArguments),
+    Completions(settings::CompletionsArguments),
+}
+
+impl CommandLine {
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Does what was asked. An error is not yet printed.
+    pub async fn execute(self) -> Result<ExitCode> {
+        let settings = &self.settings;
+        match self.command {
+            Command::Run(arguments) => run::run(arguments, settings).await,
+            Command::Sandbox(arguments) => Ok(sandbox::sandbox(arguments).await?),
+            Command::Migrate(arguments) => setup::migrate(arguments, settings).await,
+            Command::Topology(arguments) => setup::topology(arguments, settings).await,
+            Command::Publish(arguments) => publish::publish(arguments, settings).await,
+            Command::Validate(arguments) => validate::validate(arguments, settings).await,
+            Command::Tail(arguments) => tail::tail(arguments, settings).await,
+            Command::Config(arguments) => settings::config(&arguments, settings),
+            Command::Completions(arguments) => {
+                Ok(settings::completions(&arguments, Self::command()))
+            }
+        }
+    }
+}
+
+/// 2 where the command line or the settings are at fault, else 1.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    match error.is::<Missing>() || error.is::<Usage>() {
+        true => ExitCode::from(2),
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// What was asked for can't be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);

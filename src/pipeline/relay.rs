@@ -1,0 +1,204 @@
+//! The relay: what the door has put into the outbox goes to the broker, in order by
+//! case, and is taken out when the broker has confirmed it.
+//!
+//! The table is the truth. A nudge after a commit only makes the relay look earlier;
+//! what a crash leaves behind is found at the next look.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
+use crate::contract::{DerivedType, EventDeadLettered};
+use crate::retry::{Causes, Outage};
+use crate::store::outbox::{self, LANES, Queued};
+
+/// How many messages of a lane are read at a time.
+const FETCH: i64 = 200;
+/// How long the outbox goes unlooked at where nobody nudges: by another process's commits, mostly.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often a processor asks for lanes that it hasn't got.
+const LEASE_AGAIN: Duration = Duration::from_secs(2);
+
+/// Something that stops the relay for now.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error("the database fails the relay")]
+    Database(#[from] sqlx::Error),
+    #[error("the broker fails the relay")]
+    Broker(#[from] BrokerError),
+    #[error("the broker doesn't confirm derived messages: {0}")]
+    Unconfirmed(String),
+}
+
+/// Sends until `stop`; what is unsent then stays in the outbox.
+pub async fn relay(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut outage = Outage::of("the relay");
+    while !stop.is_cancelled() {
+        let session = Session::open(&shared);
+        let error = tokio::select! {
+            () = stop.cancelled() => return,
+            opened = session => match opened {
+                Ok(mut session) => match session.run(&mut outage, &stop).await {
+                    Ok(()) => return session.publisher.close().await,
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            },
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = outage.wait(&error) => {}
+        }
+    }
+}
+
+/// A connection to each side, and the lanes that are leased through the database's.
+struct Session {
+    shared: Arc<Shared>,
+    /// Keeps the leases: they end with it.
+    leases: PoolConnection<Postgres>,
+    lanes: Vec<i16>,
+    leased: Option<Instant>,
+    publisher: Publisher,
+}
+
+impl Session {
+    async fn open(shared: &Arc<Shared>) -> Result<Session, RelayError> {
+        let publisher = Publisher::open(&shared.amqp_url).await?;
+        let mut leases = shared.pool.acquire().await?;
+        // A connection from the pool that ends a session must not keep its locks.
+        leases.close_on_drop();
+        Ok(Session { shared: shared.clone(), leases, lanes: Vec::new(), leased: None, publisher })
+    }
+
+    async fn run(
+        &mut self,
+        outage: &mut Outage,
+        stop: &CancellationToken,
+    ) -> Result<(), RelayError> {
+        loop {
+            self.lease().await?;
+            let sent = self.send().await?;
+            outage.over();
+            if sent == 0 {
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
+                rest(&self.shared.outbox_filled, stop).await;
+            }
+        }
+    }
+
+    async fn lease(&mut self) -> Result<(), RelayError> {
+        let due = self.leased.is_none_or(|at| at.elapsed() >= LEASE_AGAIN);
+        if due {
+            let wanted: Vec<i16> = (0..LANES).filter(|lane| !self.lanes.contains(lane)).collect();
+            // Also with nothing wanted: a connection that is lost has lost its leases, and must not go on.
+            self.lanes.extend(outbox::try_lanes(&mut self.leases, &wanted).await?);
+            self.leased = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Sends what waits, in rounds: one message of each case at a time, so that none
+    /// overtakes an earlier one of its case that the broker refuses.
+    async fn send(&mut self) -> Result<usize, RelayError> {
+        let queued = outbox::next(&mut self.leases, &self.lanes, &[], FETCH).await?;
+        let mut sent = 0;
+        let mut held: HashSet<String> = HashSet::new();
+        for round in rounds(queued) {
+            let round: Vec<Queued> =
+                round.into_iter().filter(|message| !held.contains(&message.case_key)).collect();
+            let outcomes = self.publish(&round).await;
+            let mut confirmed = Vec::new();
+            for (message, outcome) in round.iter().zip(&outcomes) {
+                match outcome {
+                    Outcome::Confirmed { routed } => {
+                        self.shared.metrics.published(type_name(&message.event_type), *routed);
+                        confirmed.push(message.position);
+                    }
+                    Outcome::Refused | Outcome::Unknown | Outcome::Unsendable => {
+                        _ = held.insert(message.case_key.clone())
+                    }
+                }
+            }
+            sent += confirmed.len();
+            if !confirmed.is_empty() {
+                let now = self.shared.clock.now();
+                outbox::confirm(&mut self.leases, &confirmed, now).await?;
+            }
+        }
+        if held.is_empty() {
+            return Ok(sent);
+        }
+        self.shared.metrics.refused(held.len() as u64);
+        let fault = self.publisher.fault().map(|fault| Causes(fault).to_string());
+        Err(RelayError::Unconfirmed(fault.unwrap_or_else(|| "it could not store them".to_owned())))
+    }
+
+    async fn publish(&mut self, round: &[Queued]) -> Vec<Outcome> {
+        let exchange = self.shared.names.derived();
+        let messages: Vec<Outgoing> =
+            round.iter().map(|queued| outgoing(&exchange, queued)).collect();
+        self.publisher.publish_all(&messages).await
+    }
+}
+
+fn outgoing(exchange: &str, queued: &Queued) -> Outgoing {
+    let text = |name: &str, value: &Option<String>| {
+        value.as_ref().map(|value| (name.to_owned(), HeaderValue::Text(value.clone())))
+    };
+    let copies = queued
+        .copied_to
+        .as_ref()
+        .map(|key| ("CC".to_owned(), HeaderValue::List(vec![HeaderValue::Text(key.clone())])));
+    let headers =
+        [copies, text("traceparent", &queued.traceparent), text("tracestate", &queued.tracestate)];
+    Outgoing {
+        exchange: exchange.to_owned(),
+        routing_key: queued.routing_key.clone(),
+        body: queued.body.clone().into(),
+        message_id: queued.event_id.to_string(),
+        event_type: queued.event_type.clone(),
+        // AMQP knows no time before 1970.
+        timestamp: u64::try_from(queued.time.timestamp()).ok(),
+        content_type: "application/cloudevents+json".to_owned(),
+        headers: headers.into_iter().flatten().collect(),
+        mandatory: true,
+    }
+}
+
+/// The name as a label that lives as long as the program.
+fn type_name(name: &str) -> &'static str {
+    DerivedType::from_name(name).map_or(EventDeadLettered::TYPE, DerivedType::name)
+}
+
+/// Until the outbox is filled, or it is time to look again.
+async fn rest(filled: &Notify, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = timeout(LOOK_AGAIN, filled.notified()) => {}
+    }
+}
+
+fn rounds(queued: Vec<Queued>) -> Vec<Vec<Queued>> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rounds: Vec<Vec<Queued>> = Vec::new();
+    for message in queued {
+        let round = seen.entry(message.case_key.clone()).or_insert(0);
+        if rounds.len() == *round {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push(message);
+        *round += 1;
+    }
+    rounds
+}

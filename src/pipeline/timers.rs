@@ -1,0 +1,116 @@
+//! Timers: cases that time alone changes, and cases woken by their neighbours, go
+//! through the same door as everything else.
+//!
+//! The tables are the truth: what is due is found by looking, and a nudge only makes
+//! the look come earlier. One processor looks at a time; the others stand by.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::apply::{Batch, Interrupted};
+use crate::retry::Outage;
+use crate::rules::CaseId;
+use crate::store::{cases, outbox, wake_ups};
+
+/// The most cases in one transaction.
+const LIMIT: i64 = 200;
+/// How long the tables go unlooked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Something that stops the timers for now.
+#[derive(Debug, thiserror::Error)]
+enum TimerError {
+    #[error("the database fails the timers")]
+    Database(#[from] sqlx::Error),
+    #[error("the timers' cases can't be decided")]
+    Door(#[from] Box<Interrupted>),
+}
+
+/// Looks until `stop`.
+pub async fn timers(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut outage = Outage::of("the timers");
+    while !stop.is_cancelled() {
+        match Watch::open(&shared).await {
+            Ok(mut watch) => match watch.run(&mut outage, &stop).await {
+                Ok(()) => return,
+                Err(error) => wait(&mut outage, &error, &stop).await,
+            },
+            Err(error) => wait(&mut outage, &error, &stop).await,
+        }
+    }
+}
+
+async fn wait(outage: &mut Outage, error: &TimerError, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = outage.wait(error) => {}
+    }
+}
+
+struct Watch {
+    shared: Arc<Shared>,
+    /// Holds the lease of the timers, which ends with it.
+    lease: PoolConnection<Postgres>,
+    leased: bool,
+}
+
+impl Watch {
+    async fn open(shared: &Arc<Shared>) -> Result<Watch, TimerError> {
+        let mut lease = shared.pool.acquire().await?;
+        lease.close_on_drop();
+        Ok(Watch { shared: shared.clone(), lease, leased: false })
+    }
+
+    async fn run(
+        &mut self,
+        outage: &mut Outage,
+        stop: &CancellationToken,
+    ) -> Result<(), TimerError> {
+        while !stop.is_cancelled() {
+            let decided = if self.lease().await? { self.decide_due().await? } else { 0 };
+            outage.over();
+            if decided < LIMIT as usize {
+                self.rest(stop).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lease(&mut self) -> Result<bool, TimerError> {
+        if !self.leased {
+            self.leased = outbox::try_timers(&mut self.lease).await?;
+        }
+        Ok(self.leased)
+    }
+
+    /// One transaction with what is due; how many cases it decided.
+    async fn decide_due(&mut self) -> Result<usize, TimerError> {
+        let now = crate::store::clock(&mut self.lease).await?;
+        self.shared.clock.told(now);
+        let held = self.shared.hold.is_held();
+        let mut wake: Vec<CaseId> = wake_ups::due(&mut self.lease, now, LIMIT).await?;
+        if !held {
+            wake.extend(cases::due(&mut self.lease, now, LIMIT).await?);
+        }
+        wake.sort();
+        wake.dedup();
+        if wake.is_empty() {
+            return Ok(0);
+        }
+        let count = wake.len();
+        self.shared.apply(Batch { wake, held, ..Batch::default() }).await?;
+        Ok(count)
+    }
+
+    async fn rest(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tokio::time::timeout(LOOK_AGAIN, self.shared.cases_woken.notified()) => {}
+        }
+    }
+}

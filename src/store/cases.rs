@@ -1,0 +1,187 @@
+//! Cases: their locks, and what is remembered of their last decision.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+
+use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time};
+use crate::contract::Timestamp;
+use crate::rules::{CaseId, Policy};
+
+/// A case whose row is locked until the transaction ends.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub policy: Arc<Policy>,
+    /// When it was decided last; `None`: never by the clock.
+    pub as_of: Option<Timestamp>,
+    pub last_sequence: i64,
+    /// How often in a row its decision has failed.
+    pub parked_attempts: i32,
+    /// The database's clock after the lock was taken.
+    pub clock: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Row {
+    key: String,
+    policy: i32,
+    content: Json<Policy>,
+    as_of: Option<SqlTime>,
+    last_sequence: i64,
+    parked_attempts: i32,
+    clock: SqlTime,
+}
+
+/// Locks cases in the order of their keys, and opens those that aren't there with `policy`.
+///
+/// Two statements. The threads of a transaction are locked before its orders; a transaction
+/// that keeps to this never waits in a circle.
+pub async fn lock(
+    conn: &mut PgConnection,
+    cases: &CaseSet,
+    policy: i32,
+) -> Result<BTreeMap<CaseId, Case>> {
+    if cases.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let keys = case_keys(cases);
+    open(conn, &keys, policy).await?;
+    // The inner query is no plain subquery, so each row's clock is read after its lock.
+    let rows: Vec<Row> = sqlx::query_as(
+        "WITH locked AS MATERIALIZED (
+             SELECT key, policy, as_of, last_sequence, parked_attempts
+             FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
+         SELECT l.*, p.content, clock_timestamp() AS clock
+         FROM locked l JOIN policies p ON p.id = l.policy",
+    )
+    .bind(&keys)
+    .fetch_all(conn)
+    .await?;
+    read(rows)
+}
+
+async fn open(conn: &mut PgConnection, keys: &[String], policy: i32) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO cases (key, policy, opened_at)
+         SELECT key, $2, clock_timestamp() FROM unnest($1::text[]) AS new (key)
+         WHERE NOT EXISTS (SELECT FROM cases old WHERE old.key = new.key)
+         ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING",
+    )
+    .bind(keys)
+    .bind(policy)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn read(rows: Vec<Row>) -> Result<BTreeMap<CaseId, Case>> {
+    let mut policies: HashMap<i32, Arc<Policy>> = HashMap::new();
+    rows.into_iter()
+        .map(|row| {
+            let policy =
+                policies.entry(row.policy).or_insert_with(|| Arc::new(row.content.0)).clone();
+            let case = Case {
+                policy,
+                as_of: row.as_of.map(Timestamp::from_chrono),
+                last_sequence: row.last_sequence,
+                parked_attempts: row.parked_attempts,
+                clock: Timestamp::from_chrono(row.clock),
+            };
+            Ok((case_id(&row.key)?, case))
+        })
+        .collect()
+}
+
+/// What is to be remembered of a decision.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    pub case: CaseId,
+    pub as_of: Option<Timestamp>,
+    pub next_at: Option<Timestamp>,
+    pub last_sequence: i64,
+}
+
+/// Remembers decisions; what was parked no longer is.
+pub async fn remember(conn: &mut PgConnection, decided: &[Decided]) -> Result<()> {
+    let times = |of: fn(&Decided) -> Option<Timestamp>| -> Vec<Option<SqlTime>> {
+        decided.iter().map(|decided| of(decided).map(sql_time)).collect()
+    };
+    sqlx::query(
+        "UPDATE cases SET as_of = new.as_of, next_at = new.next_at,
+             last_sequence = new.last_sequence,
+             parked_until = NULL, parked_attempts = 0, parked_error = NULL
+         FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[])
+             AS new (key, as_of, next_at, last_sequence)
+         WHERE cases.key = new.key",
+    )
+    .bind(case_keys(decided.iter().map(|decided| &decided.case)))
+    .bind(times(|decided| decided.as_of))
+    .bind(times(|decided| decided.next_at))
+    .bind(decided.iter().map(|decided| decided.last_sequence).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A case whose decision failed on what is stored.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    pub case: CaseId,
+    pub until: Timestamp,
+    pub error: String,
+}
+
+/// Parks cases: nothing of theirs changes but the moment of the next attempt.
+pub async fn park(conn: &mut PgConnection, parked: &[Parked]) -> Result<()> {
+    sqlx::query(
+        "UPDATE cases SET next_at = new.until, parked_until = new.until,
+             parked_attempts = cases.parked_attempts + 1, parked_error = new.error
+         FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS new (key, until, error)
+         WHERE cases.key = new.key",
+    )
+    .bind(case_keys(parked.iter().map(|parked| &parked.case)))
+    .bind(parked.iter().map(|parked| sql_time(parked.until)).collect::<Vec<_>>())
+    .bind(parked.iter().map(|parked| parked.error.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Cases that time alone changes by now, the longest due first.
+pub async fn due(conn: &mut PgConnection, now: Timestamp, limit: i64) -> Result<Vec<CaseId>> {
+    let keys: Vec<String> =
+        sqlx::query_scalar("SELECT key FROM cases WHERE next_at <= $1 ORDER BY next_at LIMIT $2")
+            .persistent(false)
+            .bind(sql_time(now))
+            .bind(limit)
+            .fetch_all(conn)
+            .await?;
+    keys.iter().map(|key| case_id(key)).collect()
+}
+
+/// When the next case is due; in the past where some are.
+pub async fn next_due(conn: &mut PgConnection) -> Result<Option<Timestamp>> {
+    let next: Option<SqlTime> =
+        sqlx::query_scalar("SELECT min(next_at) FROM cases WHERE next_at IS NOT NULL")
+            .persistent(false)
+            .fetch_one(conn)
+            .await?;
+    Ok(next.map(Timestamp::from_chrono))
+}
+
+/// A page of all cases, in the order of their keys: what a rebuild goes through.
+pub async fn page(
+    conn: &mut PgConnection,
+    after: Option<&CaseId>,
+    limit: i64,
+) -> Result<Vec<CaseId>> {
+    let keys: Vec<String> =
+        sqlx::query_scalar("SELECT key FROM cases WHERE key > $1 ORDER BY key LIMIT $2")
+            .bind(after.map(CaseId::key).unwrap_or_default())
+            .bind(limit)
+            .fetch_all(conn)
+            .await?;
+    keys.iter().map(|key| case_id(key)).collect()
+}

@@ -1,0 +1,218 @@
+//! The accepted events. What no rule reads of them (`unread`) is written and shown, never
+//! loaded for a decision: a case of 20,000 long messages must not come into memory whole.
+
+use sqlx::{FromRow, PgConnection};
+
+use super::{
+    CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, identifier, sql_time, sql_times,
+    texts,
+};
+use crate::contract::{Accepted, Event, EventRef, Input, InputType, Timestamp};
+use crate::rules::{CaseId, Placement};
+
+/// An event of the history, without what no rule reads.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub key: Digest,
+    pub event: Event,
+    pub placement: Placement,
+    pub trace: Trace,
+}
+
+/// Where an event belongs in a distributed trace (W3C); carried along, never read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    pub parent: Option<String>,
+    pub state: Option<String>,
+}
+
+/// An event that this version of the program can't read back.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// The case that was to be read: an event's home, or a message's thread.
+    pub case: CaseId,
+    pub problem: String,
+}
+
+/// An event on its way into the history.
+#[derive(Clone, Debug)]
+pub struct NewEntry<'a> {
+    pub accepted: &'a Accepted,
+    pub placement: Placement,
+}
+
+impl NewEntry<'_> {
+    fn thread(&self) -> Option<&str> {
+        match &self.accepted.event.input {
+            Input::MessageSent(message) => Some(message.thread_id.as_str()),
+            _ => None,
+        }
+    }
+}
+
+/// Adds events.
+pub async fn insert(
+    conn: &mut PgConnection,
+    entries: &[NewEntry<'_>],
+    received_at: Timestamp,
+) -> Result<()> {
+    let accepted = || entries.iter().map(|entry| entry.accepted);
+    let placed = || entries.iter().map(|entry| &entry.placement);
+    sqlx::query(
+        "INSERT INTO history (case_key, key, source, event_id, type, time, subject, thread_id,
+             facts, unread, joined_at, owns_thread, found, stray, repeated, received_at,
+             traceparent, tracestate)
+         SELECT case_key, key, source, event_id, type, time, subject, thread_id,
+             facts::json, unread::json, joined_at, owns_thread, found, stray, repeated, $15,
+             traceparent, tracestate
+         FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[],
+                     $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::text[],
+                     $11::timestamptz[], $12::bool[], $13::bool[], $14::bool[],
+                     $16::text[], $17::text[], $18::bool[])
+             AS new (case_key, key, source, event_id, type, time, subject, thread_id, facts,
+                     unread, joined_at, owns_thread, found, repeated, traceparent, tracestate,
+                     stray)",
+    )
+    .bind(case_keys(placed().map(|placement| &placement.home)))
+    .bind(accepted().map(|accepted| accepted.key_digest.as_slice()).collect::<Vec<_>>())
+    .bind(accepted().map(|accepted| accepted.event.key.source.as_str()).collect::<Vec<_>>())
+    .bind(accepted().map(|accepted| accepted.event.key.id.as_str()).collect::<Vec<_>>())
+    .bind(accepted().map(|a| a.event.input.input_type().name()).collect::<Vec<_>>())
+    .bind(sql_times(accepted().map(|accepted| accepted.event.time)))
+    .bind(accepted().map(|accepted| accepted.subject.as_deref()).collect::<Vec<_>>())
+    .bind(entries.iter().map(NewEntry::thread).collect::<Vec<_>>())
+    .bind(accepted().map(|accepted| accepted.facts.to_string()).collect::<Vec<_>>())
+    .bind(accepted().map(|a| a.unread.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
+    .bind(placed().map(|placement| placement.joined_at.map(sql_time)).collect::<Vec<_>>())
+    .bind(placed().map(|placement| placement.owns_thread).collect::<Vec<_>>())
+    .bind(placed().map(|placement| placement.found).collect::<Vec<_>>())
+    .bind(placed().map(|placement| placement.repeated).collect::<Vec<_>>())
+    .bind(sql_time(received_at))
+    .bind(accepted().map(|accepted| accepted.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(accepted().map(|accepted| accepted.tracestate.as_deref()).collect::<Vec<_>>())
+    .bind(placed().map(|placement| placement.stray).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A message that belongs elsewhere from now on.
+#[derive(Clone, Debug)]
+pub struct Move {
+    pub from: CaseId,
+    pub key: Digest,
+    pub to: Placement,
+}
+
+/// Moves messages to their new homes.
+pub async fn relocate(conn: &mut PgConnection, moves: &[Move]) -> Result<()> {
+    sqlx::query(
+        "UPDATE history SET case_key = new.home, joined_at = new.joined_at,
+             owns_thread = new.owns_thread, found = new.found, stray = new.stray,
+             repeated = new.repeated
+         FROM unnest($1::text[], $2::bytea[], $3::text[], $4::timestamptz[], $5::bool[],
+                     $6::bool[], $7::bool[], $8::bool[])
+             AS new (case_key, key, home, joined_at, owns_thread, found, repeated, stray)
+         WHERE history.case_key = new.case_key AND history.key = new.key",
+    )
+    .bind(case_keys(moves.iter().map(|from| &from.from)))
+    .bind(moves.iter().map(|from| from.key.as_slice()).collect::<Vec<_>>())
+    .bind(case_keys(moves.iter().map(|from| &from.to.home)))
+    .bind(moves.iter().map(|from| from.to.joined_at.map(sql_time)).collect::<Vec<_>>())
+    .bind(moves.iter().map(|from| from.to.owns_thread).collect::<Vec<_>>())
+    .bind(moves.iter().map(|from| from.to.found).collect::<Vec<_>>())
+    .bind(moves.iter().map(|from| from.to.repeated).collect::<Vec<_>>())
+    .bind(moves.iter().map(|from| from.to.stray).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Row {
+    case_key: String,
+    key: Vec<u8>,
+    source: String,
+    event_id: String,
+    #[sqlx(rename = "type")]
+    event_type: String,
+    time: SqlTime,
+    thread_id: Option<String>,
+    facts: String,
+    joined_at: Option<SqlTime>,
+    owns_thread: bool,
+    found: bool,
+    stray: bool,
+    repeated: bool,
+    traceparent: Option<String>,
+    tracestate: Option<String>,
+}
+
+/// The events whose home the cases are. One that can't be read is the fault of its case alone.
+pub async fn of_cases(
+    conn: &mut PgConnection,
+    cases: &CaseSet,
+) -> Result<Vec<std::result::Result<Entry, Unreadable>>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT case_key, key, source, event_id, type, time, thread_id, facts::text, joined_at,
+                owns_thread, found, stray, repeated, traceparent, tracestate
+         FROM history WHERE case_key = ANY ($1)",
+    )
+    .bind(case_keys(cases))
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| read(case_id(&row.case_key)?, row)).collect()
+}
+
+/// All messages of threads, wherever their home is.
+pub async fn of_threads(
+    conn: &mut PgConnection,
+    threads: &CaseSet,
+) -> Result<Vec<std::result::Result<Entry, Unreadable>>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT case_key, key, source, event_id, type, time, thread_id, facts::text, joined_at,
+                owns_thread, found, stray, repeated, traceparent, tracestate
+         FROM history WHERE thread_id = ANY ($1)",
+    )
+    .bind(texts(threads.iter().filter_map(CaseId::thread_id)))
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| read(thread(&row)?, row)).collect()
+}
+
+fn thread(row: &Row) -> Result<CaseId> {
+    let id = row.thread_id.clone().ok_or_else(|| corrupt("a message has a thread"))?;
+    identifier(id).map(CaseId::Thread)
+}
+
+fn read(case: CaseId, row: Row) -> Result<std::result::Result<Entry, Unreadable>> {
+    let input = match read_facts(&row.event_type, &row.facts) {
+        Ok(input) => input,
+        Err(problem) => {
+            let problem = format!("event {} {}: {problem}", row.source, row.event_id);
+            return Ok(Err(Unreadable { case, problem }));
+        }
+    };
+    let key = EventRef { source: row.source, id: row.event_id };
+    Ok(Ok(Entry {
+        key: row.key.try_into().map_err(|_| corrupt("a digest has 16 bytes"))?,
+        event: Event { time: Timestamp::from_chrono(row.time), key, input },
+        placement: Placement {
+            home: case_id(&row.case_key)?,
+            joined_at: row.joined_at.map(Timestamp::from_chrono),
+            owns_thread: row.owns_thread,
+            found: row.found,
+            stray: row.stray,
+            repeated: row.repeated,
+        },
+        trace: Trace { parent: row.traceparent, state: row.tracestate },
+    }))
+}
+
+/// The problem names no value: it ends in the case's row and in logs.
+fn read_facts(event_type: &str, facts: &str) -> std::result::Result<Input, String> {
+    let input_type = InputType::from_name(event_type).ok_or("its type is unknown")?;
+    input_type.read(&mut serde_json::Deserializer::from_str(facts)).map_err(|error| {
+        format!("its facts can't be read back (line {}, column {})", error.line(), error.column())
+    })
+}

@@ -1,0 +1,78 @@
+//! PostgreSQL: every statement of the program stands in here, one file for each
+//! group of tables.
+//!
+//! Functions take the caller's connection, since only the caller knows what belongs
+//! into one transaction, and the moment where they need one. They never decide what
+//! a row should say, and never read this machine's clock: the database's is the same
+//! for all processors.
+
+pub mod cases;
+pub mod dead_letters;
+pub mod derived_events;
+mod digest;
+pub mod event_keys;
+pub mod groups;
+pub mod history;
+pub mod identities;
+pub mod ledger;
+pub mod lookups;
+pub mod orders;
+pub mod outbox;
+pub mod policies;
+pub mod read_model;
+pub mod releases;
+mod schema;
+pub mod status;
+pub mod wake_ups;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+pub use digest::{Digest, digest};
+pub use schema::migrate;
+
+use crate::contract::{Identifier, Timestamp};
+use crate::rules::CaseId;
+
+/// A result of the database. Its errors are told apart by `pipeline::failure`.
+pub type Result<T> = std::result::Result<T, sqlx::Error>;
+
+type SqlTime = DateTime<Utc>;
+
+fn sql_time(moment: Timestamp) -> SqlTime {
+    moment.to_chrono().expect("every timestamp up to Timestamp::MAX is within chrono's range")
+}
+
+fn sql_times(moments: impl IntoIterator<Item = Timestamp>) -> Vec<SqlTime> {
+    moments.into_iter().map(sql_time).collect()
+}
+
+fn case_keys<'a>(cases: impl IntoIterator<Item = &'a CaseId>) -> Vec<String> {
+    cases.into_iter().map(CaseId::key).collect()
+}
+
+fn texts<'a>(ids: impl IntoIterator<Item = &'a Identifier>) -> Vec<&'a str> {
+    ids.into_iter().map(Identifier::as_str).collect()
+}
+
+/// What a table should hold only, and does not.
+fn corrupt(what: impl Into<String>) -> sqlx::Error {
+    sqlx::Error::Decode(what.into().into())
+}
+
+fn identifier(text: String) -> Result<Identifier> {
+    Identifier::new(text).ok_or_else(|| corrupt("a column of ids holds what is no id"))
+}
+
+fn case_id(key: &str) -> Result<CaseId> {
+    CaseId::from_key(key).ok_or_else(|| corrupt("a column of case keys holds what is no case key"))
+}
+
+/// The database's clock.
+pub async fn clock(conn: &mut sqlx::PgConnection) -> Result<Timestamp> {
+    sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(conn).await.map(Timestamp::from_chrono)
+}
+
+/// Cases, in the order in which they are locked.
+pub type CaseSet = BTreeSet<CaseId>;

@@ -1,0 +1,77 @@
+//! Reading orders back: what `order show`, `order find` and `order explain` are made from.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::{Result, history};
+use crate::contract::Identifier;
+use crate::rules::CaseId;
+
+/// How an order is looked for.
+#[derive(Clone, Debug)]
+pub enum Search<'a> {
+    /// The case of letters is ignored.
+    Email(&'a str),
+    Buyer(&'a Identifier),
+    Number(&'a Identifier),
+}
+
+/// The ids of the orders that fit, the last placed first.
+pub async fn find(conn: &mut PgConnection, search: Search<'_>, limit: i64) -> Result<Vec<String>> {
+    let (email, buyer, number) = match search {
+        Search::Email(email) => (Some(email.to_lowercase()), None, None),
+        Search::Buyer(buyer) => (None, Some(buyer.as_str()), None),
+        Search::Number(number) => (None, None, Some(number.as_str())),
+    };
+    sqlx::query_scalar(
+        "SELECT order_id FROM read_model.orders
+         WHERE ($1::text IS NULL OR (md5(lower(relay_email)) = md5($1) AND lower(relay_email) = $1))
+           AND ($2::text IS NULL OR buyer_id = $2) AND ($3::text IS NULL OR order_id = $3)
+         ORDER BY placed_at DESC, order_id LIMIT $4",
+    )
+    .persistent(false)
+    .bind(email)
+    .bind(buyer)
+    .bind(number)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// An order with its lines, packages, threads, messages (without their bodies), refunds,
+/// guarantees and derived events, each row as an object; `None` where nothing is known of it.
+pub async fn show(conn: &mut PgConnection, order: &Identifier) -> Result<Option<Value>> {
+    let shown: Value = sqlx::query_scalar(
+        "SELECT json_build_object(
+            'order', (SELECT row_to_json(o) FROM read_model.orders o WHERE order_id = $1),
+            'lines', (SELECT coalesce(json_agg(l ORDER BY line_id), '[]')
+                      FROM read_model.order_lines l WHERE order_id = $1),
+            'packages', (SELECT coalesce(json_agg(p ORDER BY dispatched_at, package_id), '[]')
+                         FROM read_model.packages p WHERE order_id = $1),
+            'threads', (SELECT coalesce(json_agg(t ORDER BY opened_at, thread_id), '[]')
+                        FROM read_model.threads t WHERE order_id = $1),
+            'messages', (SELECT coalesce(json_agg(m ORDER BY sent_at, message_id), '[]')
+                         FROM (SELECT message_id, thread_id, sent_from, channel, topic, automatic,
+                                      sent_at
+                               FROM read_model.messages WHERE order_id = $1) m),
+            'refunds', (SELECT coalesce(json_agg(r ORDER BY required_at, refund_key), '[]')
+                        FROM read_model.refunds r WHERE order_id = $1),
+            'guarantees', (SELECT coalesce(json_agg(g ORDER BY since, key), '[]')
+                           FROM read_model.guarantees g WHERE order_id = $1),
+            'derived_events', (SELECT coalesce(json_agg(d ORDER BY sequence), '[]')
+                               FROM read_model.derived_events d WHERE order_id = $1),
+            'events', (SELECT count(*) FROM history WHERE case_key = 'o/' || $1))",
+    )
+    .bind(order.as_str())
+    .fetch_one(conn)
+    .await?;
+    Ok(Some(shown).filter(|shown| shown["events"] != 0))
+}
+
+/// What the decision of a case is made from, for `order explain`.
+pub async fn history(
+    conn: &mut PgConnection,
+    case: &CaseId,
+) -> Result<Vec<std::result::Result<history::Entry, history::Unreadable>>> {
+    history::of_cases(conn, &[case.clone()].into()).await
+}

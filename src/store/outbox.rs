@@ -1,0 +1,155 @@
+//! Messages on their way to the broker: written by the door, sent by the relay.
+
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::{Result, SqlTime, digest, sql_time, sql_times};
+use crate::contract::{Published, Timestamp};
+
+/// How many lanes there are. A case's messages are all in one, and a lane is sent by one
+/// processor at a time, which keeps them in order.
+pub const LANES: i16 = 16;
+
+/// The lane of a case, by its key.
+pub fn lane_of(case_key: &str) -> i16 {
+    i16::from(digest([case_key.as_bytes()])[0]) % LANES
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// The case's key; of an alert `d/<dead letter id>`.
+    pub case_key: String,
+    /// It is recorded in `derived_events` under the same id.
+    pub derived: bool,
+    pub published: Published,
+}
+
+/// Queues messages; those of one case go out in the order given.
+pub async fn queue(conn: &mut PgConnection, messages: &[NewMessage], now: Timestamp) -> Result<()> {
+    let published = || messages.iter().map(|message| &message.published);
+    sqlx::query(
+        "INSERT INTO outbox (lane, case_key, event_id, derived, type, routing_key, copied_to,
+                             time, body, traceparent, tracestate, queued_at)
+         SELECT lane, case_key, event_id, derived, type, routing_key, copied_to, time, body,
+                traceparent, tracestate, $12
+         FROM unnest($1::smallint[], $2::text[], $3::uuid[], $4::bool[], $5::text[], $6::text[],
+                     $7::text[], $8::timestamptz[], $9::text[], $10::text[], $11::text[])
+             WITH ORDINALITY AS new (lane, case_key, event_id, derived, type, routing_key,
+                                     copied_to, time, body, traceparent, tracestate, ordinal)
+         ORDER BY ordinal",
+    )
+    .bind(messages.iter().map(|message| lane_of(&message.case_key)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.case_key.as_str()).collect::<Vec<_>>())
+    .bind(published().map(|published| published.id).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.derived).collect::<Vec<_>>())
+    .bind(published().map(|published| published.event_type.as_str()).collect::<Vec<_>>())
+    .bind(published().map(Published::routing_key).collect::<Vec<_>>())
+    .bind(published().map(Published::copy_routing_key).collect::<Vec<_>>())
+    .bind(sql_times(published().map(|published| published.time)))
+    .bind(published().map(Published::to_text).collect::<Vec<_>>())
+    .bind(published().map(|published| published.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(published().map(|published| published.tracestate.as_deref()).collect::<Vec<_>>())
+    .bind(sql_time(now))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A message as the relay sends it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Queued {
+    pub position: i64,
+    pub lane: i16,
+    pub case_key: String,
+    pub event_id: Uuid,
+    #[sqlx(rename = "type")]
+    pub event_type: String,
+    pub routing_key: String,
+    pub copied_to: Option<String>,
+    pub time: SqlTime,
+    pub body: String,
+    pub traceparent: Option<String>,
+    pub tracestate: Option<String>,
+    pub queued_at: SqlTime,
+}
+
+/// The first messages of each of `lanes`, at most `limit` a lane, without the cases in
+/// `held`: those of which a message was refused, and whose later ones must not overtake it.
+///
+/// Planned afresh each time: a plan made while the table is empty would read it whole.
+pub async fn next(
+    conn: &mut PgConnection,
+    lanes: &[i16],
+    held: &[String],
+    limit: i64,
+) -> Result<Vec<Queued>> {
+    sqlx::query_as(
+        "SELECT o.* FROM unnest($1::smallint[]) AS mine (lane)
+         CROSS JOIN LATERAL (
+             SELECT position, outbox.lane, case_key, event_id, type, routing_key, copied_to, time,
+                    body, traceparent, tracestate, queued_at
+             FROM outbox WHERE outbox.lane = mine.lane AND case_key <> ALL ($2)
+             ORDER BY position LIMIT $3) o
+         ORDER BY o.position",
+    )
+    .persistent(false)
+    .bind(lanes)
+    .bind(held)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// Takes messages that the broker has confirmed out of the outbox, and marks the derived
+/// events among them as published, in one statement: neither is ever true without the other.
+pub async fn confirm(conn: &mut PgConnection, positions: &[i64], now: Timestamp) -> Result<()> {
+    sqlx::query(
+        "WITH sent AS (DELETE FROM outbox WHERE position = ANY ($1) RETURNING event_id, derived)
+         UPDATE derived_events SET published_at = $2
+         FROM sent WHERE sent.derived AND derived_events.event_id = sent.event_id",
+    )
+    .persistent(false)
+    .bind(positions)
+    .bind(sql_time(now))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What tells the locks of lanes from the program's other advisory locks.
+const LANE_LOCKS: i32 = 0x6f74_6f64;
+
+/// Leases lanes that nobody has, and returns which. They are this connection's until it ends
+/// or gives them back: so the connection is to be kept for this alone.
+pub async fn try_lanes(conn: &mut PgConnection, wanted: &[i16]) -> Result<Vec<i16>> {
+    sqlx::query_scalar(
+        "SELECT lane FROM unnest($2::smallint[]) AS lane WHERE pg_try_advisory_lock($1, lane::int)",
+    )
+    .bind(LANE_LOCKS)
+    .bind(wanted)
+    .fetch_all(conn)
+    .await
+}
+
+/// Gives lanes back, to share them with another processor.
+pub async fn release_lanes(conn: &mut PgConnection, lanes: &[i16]) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_unlock($1, lane::int) FROM unnest($2::smallint[]) AS lane")
+        .bind(LANE_LOCKS)
+        .bind(lanes)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// What tells the lease of the timers from the lanes'.
+const TIMERS: i32 = -1;
+
+/// Leases the timers, for as long as this connection lasts: one processor looks after time.
+pub async fn try_timers(conn: &mut PgConnection) -> Result<bool> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+        .bind(LANE_LOCKS)
+        .bind(TIMERS)
+        .fetch_one(conn)
+        .await
+}

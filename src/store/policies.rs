@@ -1,0 +1,20 @@
+//! The settings that cases were opened with.
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::Result;
+use crate::rules::Policy;
+
+/// The id of a policy, which is recorded where it is new.
+pub async fn id_of(conn: &mut PgConnection, policy: &Policy) -> Result<i32> {
+    // The update writes nothing new, but returns the row where it is there already, one
+    // that another processor has just written too.
+    sqlx::query_scalar(
+        "INSERT INTO policies (content) VALUES ($1)
+         ON CONFLICT (content) DO UPDATE SET content = excluded.content RETURNING id",
+    )
+    .bind(Json(policy))
+    .fetch_one(conn)
+    .await
+}

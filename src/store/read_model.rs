@@ -1,0 +1,285 @@
+//! The read model's tables: what decisions say, written where it differs.
+//!
+//! Rows go to the database as JSON objects whose members are the columns, so that a state
+//! of `rules` is its own row. A row of a decided case that its decision doesn't name any
+//! more is deleted, except refunds: money once asked for stays on record.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::{CaseSet, Result, case_keys, sql_time, texts};
+use crate::contract::{Identifier, Timestamp};
+use crate::rules::{CaseId, Decision, OrderState, PackageState, RefundState};
+
+/// The rows of decided cases.
+#[derive(Debug, Default)]
+pub struct Rows {
+    cases: CaseSet,
+    decided_orders: Vec<Identifier>,
+    orders: Vec<Value>,
+    order_lines: Vec<Value>,
+    packages: Vec<Value>,
+    threads: Vec<Value>,
+    refunds: Vec<Value>,
+    guarantees: Vec<Value>,
+}
+
+impl Rows {
+    /// Adds what a decision says of its case.
+    pub fn add(&mut self, case: &CaseId, decision: &Decision, now: Timestamp) {
+        self.cases.insert(case.clone());
+        for thread in &decision.threads {
+            self.threads.push(row(thread, [("case_key", case.key().into())]));
+        }
+        if let Some(order) = case.order_id() {
+            self.decided_orders.push(order.clone());
+            self.add_order(order, decision, now);
+        }
+    }
+
+    fn add_order(&mut self, id: &Identifier, decision: &Decision, now: Timestamp) {
+        let order_id = || ("order_id", Value::from(id.as_str()));
+        if let Some(order) = &decision.order {
+            self.orders.push(order_row(order, now));
+            self.order_lines.extend(order.lines.iter().map(|line| row(line, [order_id()])));
+        }
+        let packages = decision.packages.iter();
+        self.packages.extend(packages.map(|package| package_row(package, order_id())));
+        self.refunds.extend(decision.refunds.iter().map(|refund| refund_row(refund, order_id())));
+        let guarantees = decision.guarantees.iter();
+        self.guarantees.extend(guarantees.map(|guarantee| row(guarantee, [order_id()])));
+    }
+
+    /// Writes the rows, at most seven statements, none that has nothing to write or delete.
+    pub async fn write(&self, conn: &mut PgConnection, now: Timestamp) -> Result<()> {
+        if !self.cases.is_empty() {
+            let keys = case_keys(&self.cases);
+            replace(conn, THREADS, keys, &self.threads).await?;
+        }
+        if self.decided_orders.is_empty() {
+            return Ok(());
+        }
+        let decided = || texts(&self.decided_orders).into_iter().map(Into::into).collect();
+        replace(conn, ORDERS, decided(), &self.orders).await?;
+        replace(conn, ORDER_LINES, decided(), &self.order_lines).await?;
+        replace(conn, PACKAGES, decided(), &self.packages).await?;
+        replace(conn, GUARANTEES, decided(), &self.guarantees).await?;
+        self.write_refunds(conn, now).await
+    }
+
+    async fn write_refunds(&self, conn: &mut PgConnection, now: Timestamp) -> Result<()> {
+        sqlx::query(
+            "UPDATE read_model.refunds SET withdrawn_at = $3,
+                 status = CASE WHEN issued_at IS NULL THEN 'withdrawn' ELSE 'issued' END
+             WHERE order_id = ANY ($1) AND withdrawn_at IS NULL AND refund_key NOT IN (
+                 SELECT refund_key FROM jsonb_populate_recordset(NULL::read_model.refunds, $2))",
+        )
+        .bind(texts(&self.decided_orders))
+        .bind(Json(&self.refunds))
+        .bind(sql_time(now))
+        .execute(&mut *conn)
+        .await?;
+        if self.refunds.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO read_model.refunds AS old
+             SELECT * FROM jsonb_populate_recordset(NULL::read_model.refunds, $1)
+             ON CONFLICT (refund_key) DO UPDATE SET (reason, currency, amount, item_amount,
+                 shipping_amount, package_id, status, required_at, issued_at, withdrawn_at)
+                 = (excluded.reason, excluded.currency, excluded.amount, excluded.item_amount,
+                 excluded.shipping_amount, excluded.package_id, excluded.status,
+                 excluded.required_at, excluded.issued_at, excluded.withdrawn_at)
+             WHERE old IS DISTINCT FROM excluded",
+        )
+        .bind(Json(&self.refunds))
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn replace(
+    conn: &mut PgConnection,
+    statement: &'static str,
+    decided: Vec<String>,
+    rows: &[Value],
+) -> Result<()> {
+    sqlx::query(statement).bind(decided).bind(Json(rows)).execute(conn).await?;
+    Ok(())
+}
+
+/// `version` and `updated_at` rise only where another column changes.
+const ORDERS: &str = "
+    WITH new AS MATERIALIZED (
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.orders, $2::jsonb)),
+    gone AS (
+        DELETE FROM read_model.orders WHERE order_id = ANY ($1)
+            AND order_id NOT IN (SELECT order_id FROM new))
+    INSERT INTO read_model.orders AS old SELECT * FROM new
+    ON CONFLICT (order_id) DO UPDATE SET (seller_id, buyer_id, status, sold_by, fulfilled_by,
+        payment_status, payment_method, currency, items_total, tax_total, shipping_total,
+        placed_at, authorized_at, ship_by, cancelled_at, buyer_name, relay_email, phone, ship_to,
+        updated_at, version)
+        = (excluded.seller_id, excluded.buyer_id, excluded.status, excluded.sold_by,
+        excluded.fulfilled_by, excluded.payment_status, excluded.payment_method,
+        excluded.currency, excluded.items_total, excluded.tax_total, excluded.shipping_total,
+        excluded.placed_at, excluded.authorized_at, excluded.ship_by, excluded.cancelled_at,
+        excluded.buyer_name, excluded.relay_email, excluded.phone, excluded.ship_to,
+        excluded.updated_at, old.version + 1)
+    WHERE (old.seller_id, old.buyer_id, old.status, old.sold_by, old.fulfilled_by,
+        old.payment_status, old.payment_method, old.currency, old.items_total, old.tax_total,
+        old.shipping_total, old.placed_at, old.authorized_at, old.ship_by, old.cancelled_at,
+        old.buyer_name, old.relay_email, old.phone, old.ship_to)
+        IS DISTINCT FROM (excluded.seller_id, excluded.buyer_id, excluded.status,
+        excluded.sold_by, excluded.fulfilled_by, excluded.payment_status,
+        excluded.payment_method, excluded.currency, excluded.items_total, excluded.tax_total,
+        excluded.shipping_total, excluded.placed_at, excluded.authorized_at, excluded.ship_by,
+        excluded.cancelled_at, excluded.buyer_name, excluded.relay_email, excluded.phone,
+        excluded.ship_to)";
+
+const ORDER_LINES: &str = "
+    WITH new AS MATERIALIZED (
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.order_lines, $2::jsonb)),
+    gone AS (
+        DELETE FROM read_model.order_lines WHERE order_id = ANY ($1)
+            AND (order_id, line_id) NOT IN (SELECT order_id, line_id FROM new))
+    INSERT INTO read_model.order_lines AS old SELECT * FROM new
+    ON CONFLICT (order_id, line_id) DO UPDATE SET (sku, title, quantity, unit_price, tax,
+        shipping_fee, quantity_shipped, quantity_unshippable, quantity_cancelled)
+        = (excluded.sku, excluded.title, excluded.quantity, excluded.unit_price, excluded.tax,
+        excluded.shipping_fee, excluded.quantity_shipped, excluded.quantity_unshippable,
+        excluded.quantity_cancelled)
+    WHERE old IS DISTINCT FROM excluded";
+
+const PACKAGES: &str = "
+    WITH new AS MATERIALIZED (
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.packages, $2::jsonb)),
+    gone AS (
+        DELETE FROM read_model.packages WHERE order_id = ANY ($1)
+            AND (order_id, package_id) NOT IN (SELECT order_id, package_id FROM new))
+    INSERT INTO read_model.packages AS old SELECT * FROM new
+    ON CONFLICT (order_id, package_id) DO UPDATE SET (carrier, tracking_number, insured, status,
+        return_reason, dispatched_at, delivered_at, returned_at, lines)
+        = (excluded.carrier, excluded.tracking_number, excluded.insured, excluded.status,
+        excluded.return_reason, excluded.dispatched_at, excluded.delivered_at,
+        excluded.returned_at, excluded.lines)
+    WHERE old IS DISTINCT FROM excluded";
+
+const THREADS: &str = "
+    WITH new AS MATERIALIZED (
+        SELECT * FROM jsonb_populate_recordset(NULL::public.threads, $2::jsonb)),
+    gone AS (
+        DELETE FROM threads WHERE case_key = ANY ($1)
+            AND (thread_id, case_key) NOT IN (SELECT thread_id, case_key FROM new))
+    INSERT INTO threads AS old SELECT * FROM new
+    ON CONFLICT (thread_id, case_key) DO UPDATE SET (order_id, seller_id, topic, opened_at,
+        last_buyer_message_at, last_seller_reply_at, awaiting, awaiting_since, reply_by)
+        = (excluded.order_id, excluded.seller_id, excluded.topic, excluded.opened_at,
+        excluded.last_buyer_message_at, excluded.last_seller_reply_at, excluded.awaiting,
+        excluded.awaiting_since, excluded.reply_by)
+    WHERE old IS DISTINCT FROM excluded";
+
+const GUARANTEES: &str = "
+    WITH new AS MATERIALIZED (
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.guarantees, $2::jsonb)),
+    gone AS (
+        DELETE FROM read_model.guarantees WHERE order_id = ANY ($1)
+            AND (order_id, key) NOT IN (SELECT order_id, key FROM new))
+    INSERT INTO read_model.guarantees AS old SELECT * FROM new
+    ON CONFLICT (order_id, key) DO UPDATE SET (thread_id, basis, since, eligible_at, status)
+        = (excluded.thread_id, excluded.basis, excluded.since, excluded.eligible_at,
+        excluded.status)
+    WHERE old IS DISTINCT FROM excluded";
+
+fn order_row(order: &OrderState, now: Timestamp) -> Value {
+    // The lines have a table of their own; a member that no column is called is skipped, but
+    // a long list would have to be read.
+    let mut row = row(order, [("version", 1.into()), ("updated_at", now.to_string().into())]);
+    row.as_object_mut().map(|members| members.remove("lines"));
+    row
+}
+
+fn package_row(package: &PackageState, order_id: (&str, Value)) -> Value {
+    let mut row = row(package, [order_id]);
+    if package.status.is_none() {
+        row["status"] = "dispatched".into();
+    }
+    row
+}
+
+fn refund_row(refund: &RefundState, order_id: (&str, Value)) -> Value {
+    let status = if refund.issued_at.is_some() { "issued" } else { "required" };
+    row(refund, [order_id, ("status", status.into())])
+}
+
+/// The columns that hold moments, of all tables together.
+const MOMENTS: [&str; 17] = [
+    "authorized_at",
+    "awaiting_since",
+    "cancelled_at",
+    "delivered_at",
+    "dispatched_at",
+    "eligible_at",
+    "issued_at",
+    "last_buyer_message_at",
+    "last_seller_reply_at",
+    "opened_at",
+    "placed_at",
+    "reply_by",
+    "required_at",
+    "returned_at",
+    "ship_by",
+    "since",
+    "updated_at",
+];
+
+/// A state and what its table has beside it, as a row.
+fn row<'a>(state: &impl Serialize, beside: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    let Ok(Value::Object(mut row)) = serde_json::to_value(state) else {
+        unreachable!("a state is a struct of plain values")
+    };
+    row.extend(beside.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    write_moments(&mut row);
+    Value::Object(row)
+}
+
+/// RFC 3339 has a year 0, and an offset can reach the years -1 and 10000; PostgreSQL writes
+/// the former two as 1 and 2 BC, and the latter without a sign.
+fn write_moments(row: &mut Map<String, Value>) {
+    for name in MOMENTS {
+        let moment = row.get(name).and_then(Value::as_str).and_then(|text| text.get(..1));
+        if matches!(moment, Some("0" | "-" | "+")) {
+            let text = row[name].as_str().unwrap_or_default();
+            row[name] = historical(text).into();
+        }
+    }
+}
+
+fn historical(text: &str) -> String {
+    if let Some(later) = text.strip_prefix('+') {
+        return later.to_owned();
+    }
+    if let Some(rest) = text.strip_prefix("0000") {
+        return format!("0001{rest} BC");
+    }
+    match text.strip_prefix("-0001") {
+        Some(rest) => format!("0002{rest} BC"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_calendar_are_written_as_postgresql_reads_them() {
+        assert_eq!(historical("0000-02-29T00:00:00Z"), "0001-02-29T00:00:00Z BC");
+        assert_eq!(historical("-0001-12-31T15:00:00Z"), "0002-12-31T15:00:00Z BC");
+        assert_eq!(historical("+10000-01-01T00:00:00Z"), "10000-01-01T00:00:00Z");
+        assert_eq!(historical("0001-01-01T00:00:00Z"), "0001-01-01T00:00:00Z");
+    }
+}
