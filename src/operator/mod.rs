@@ -3,6 +3,7 @@
 //! A command prints to standard output what was asked for, and to standard error what a
 //! person should know beside it. It knows no SQL and no AMQP of its own.
 
+mod demo;
 mod ndjson;
 mod output;
 mod publish;
@@ -17,6 +18,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
+
+pub use demo::KeptLog;
 
 use crate::config::{Missing, Settings};
 
@@ -47,6 +50,7 @@ pub struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum Command {
     Run(run::RunArguments),
+    Demo(demo::DemoArguments),
     Sandbox(sandbox::SandboxArguments),
     Migrate(setup::MigrateArguments),
     Topology(setup::TopologyArguments),
@@ -62,11 +66,17 @@ impl CommandLine {
         &self.settings
     }
 
+    /// Whether the log is kept beside what is shown of it: the demonstration searches its own.
+    pub fn keeps_log(&self) -> bool {
+        matches!(self.command, Command::Demo(_))
+    }
+
     /// Does what was asked. An error is not yet printed.
     pub async fn execute(self) -> Result<ExitCode> {
         let settings = &self.settings;
         match self.command {
             Command::Run(arguments) => run::run(arguments, settings).await,
+            Command::Demo(arguments) => demo::demo(arguments, settings).await,
             Command::Sandbox(arguments) => Ok(sandbox::sandbox(arguments).await?),
             Command::Migrate(arguments) => setup::migrate(arguments, settings).await,
             Command::Topology(arguments) => setup::topology(arguments, settings).await,
