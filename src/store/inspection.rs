@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 
 use super::{Result, SqlTime, case_id, corrupt};
-use crate::contract::{Identifier, Rule, Timestamp};
+use crate::contract::{Rule, Timestamp};
 use crate::rules::CaseId;
 
 /// A derived event that stands.
@@ -72,36 +72,19 @@ pub async fn rows_holding(conn: &mut PgConnection, texts: &[&str]) -> Result<i64
 /// An order as it stands, with what is personal in it.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Glimpse {
-    pub order_id: String,
     pub status: String,
     pub buyer_name: Option<String>,
     pub phone: Option<String>,
     pub has_address: bool,
 }
 
-/// The orders of a seller, by id.
-pub async fn orders_of(conn: &mut PgConnection, seller: &Identifier) -> Result<Vec<Glimpse>> {
-    glimpses(conn, None, Some(seller.as_str())).await
-}
-
 /// One order; `None` before it is placed.
 pub async fn glimpse(conn: &mut PgConnection, order: &str) -> Result<Option<Glimpse>> {
-    glimpses(conn, Some(order), None).await.map(|mut found| found.pop())
-}
-
-async fn glimpses(
-    conn: &mut PgConnection,
-    order: Option<&str>,
-    seller: Option<&str>,
-) -> Result<Vec<Glimpse>> {
     sqlx::query_as(
-        "SELECT order_id, status, buyer_name, phone, ship_to IS NOT NULL AS has_address
-         FROM read_model.orders
-         WHERE ($1::text IS NULL OR order_id = $1) AND ($2::text IS NULL OR seller_id = $2)
-         ORDER BY order_id",
+        "SELECT status, buyer_name, phone, ship_to IS NOT NULL AS has_address
+         FROM read_model.orders WHERE order_id = $1",
     )
     .bind(order)
-    .bind(seller)
-    .fetch_all(conn)
+    .fetch_optional(conn)
     .await
 }

@@ -61,7 +61,11 @@ fn judge(
 ) -> Result<Accepted, RejectionCode> {
     let routed_to = sent.routing_key.split('.').next().and_then(Stream::from_name);
     let Some(stream) = routed_to else { return Err(RejectionCode::Unroutable) };
-    let message =
-        Message { body: &sent.body, content_type: Some(super::CONTENT_TYPE), attributes: &[], stream };
+    let message = Message {
+        body: &sent.body,
+        content_type: Some(super::CONTENT_TYPE),
+        attributes: &[],
+        stream,
+    };
     intake(&message, now, skew).map_err(|rejection| rejection.code)
 }

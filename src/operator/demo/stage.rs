@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::rules::Policy;
 use crate::sandbox::{Options, Sandbox};
 use crate::store::database::OwnDatabase;
+use crate::{pipeline, store};
 
 /// The services of one demonstration. To be cleared in the end; what is private goes even
 /// where this process is killed.
@@ -25,7 +26,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts what isn't given, and declares the topology.
+    /// Starts what isn't given, and sets up the database and the broker.
     pub async fn set(given: &Settings) -> Result<Stage> {
         let services = &given.services;
         let options = Options {
@@ -37,8 +38,7 @@ impl Stage {
             true => Some(Sandbox::start(options).await?),
             false => None,
         };
-        let mut stage =
-            Stage { settings: own(given)?, sandbox, database: None, names: None };
+        let mut stage = Stage { settings: own(given)?, sandbox, database: None, names: None };
         match stage.take_place(options).await {
             Ok(()) => Ok(stage),
             Err(error) => {
@@ -66,10 +66,14 @@ impl Stage {
         } else {
             let prefix = format!("demo-{}", Uuid::now_v7().simple());
             let outer = std::mem::take(&mut self.settings.services.prefix);
-            self.settings.services.prefix =
-                [outer, prefix].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+            self.settings.services.prefix = [outer, prefix]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(".");
             self.names = Some(Names::new(&self.settings.services.prefix)?);
         }
+        store::migrate(&pipeline::pool(&self.settings)?).await?;
         self.declare().await
     }
 

@@ -63,16 +63,9 @@ fn no_such_order(day: &mut Day) -> Story {
 /// Q3: the sweets' order, the tea shop's message.
 fn another_sellers(day: &mut Day) -> Story {
     let title = "Hanako asks the tea shop about cookies that she bought elsewhere";
-    let story = day
-        .story("6h", title, &SWEETS, &HANAKO)
-        .placed(&[("サブレ 12枚", 1, 1_512, 0)], json!({}));
-    story.message(
-        "1h",
-        "buyer",
-        "other",
-        "賞味期限はいつですか。",
-        json!({ "seller_id": TEA.id }),
-    )
+    let story =
+        day.story("6h", title, &SWEETS, &HANAKO).placed(&[("サブレ 12枚", 1, 1_512, 0)], json!({}));
+    story.message("1h", "buyer", "other", "賞味期限はいつですか。", json!({ "seller_id": TEA.id }))
 }
 
 /// Q4, Q5 by the carrier.
@@ -97,9 +90,11 @@ fn shipped(day: &mut Day, title: &'static str) -> Story {
     let parcel = json!({
         "package_id": "P1", "carrier": "Sagawa", "tracking_number": "5000-1111-2222",
     });
-    story
-        .placed(&[("まな板 檜", 1, 5_280, 700)], json!({}))
-        .after("2h", "shipment-dispatched", parcel)
+    story.placed(&[("まな板 檜", 1, 5_280, 700)], json!({})).after(
+        "2h",
+        "shipment-dispatched",
+        parcel,
+    )
 }
 
 /// Q4: the marketplace's own warehouse.

@@ -38,9 +38,11 @@ fn not_the_sellers(day: &mut Day) -> Story {
 /// K4.
 fn marketplaces_own(day: &mut Day) -> Story {
     let title = "The marketplace corrects a quantity hours later, and may";
-    day.story("13h", title, &TEA, &YUKI)
-        .placed(&[("玄米茶 300g", 2, 918, 0)], json!({}))
-        .after("6h", "change-requested", quantity("marketplace", 1))
+    day.story("13h", title, &TEA, &YUKI).placed(&[("玄米茶 300g", 2, 918, 0)], json!({})).after(
+        "6h",
+        "change-requested",
+        quantity("marketplace", 1),
+    )
 }
 
 /// X1, and a duplicate that changes nothing.

@@ -11,7 +11,8 @@ pub fn stories(day: &mut Day) -> Vec<Story> {
 
 /// P1, P2, P5, S4, V1, V2.
 fn paid_at_the_store(day: &mut Day) -> Story {
-    let title = "Hanako orders two tea bowls, pays at a convenience store, and has them a day later";
+    let title =
+        "Hanako orders two tea bowls, pays at a convenience store, and has them a day later";
     let pending = json!({
         "payment": {
             "status": "pending", "method": "convenience-store", "payment_number": PAYMENT_NUMBER,

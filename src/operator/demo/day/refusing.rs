@@ -41,10 +41,10 @@ fn impossible(day: &mut Day) -> Story {
 
 fn contradicted(day: &mut Day) -> Story {
     let title = "One id, two contents: the first is taken, the second is not";
-    day.story("1h", title, &TEA, &HANAKO)
-        .placed(&[("茶碗 白", 1, 4_400, 500)], json!({}))
-        .again(|second| {
+    day.story("1h", title, &TEA, &HANAKO).placed(&[("茶碗 白", 1, 4_400, 500)], json!({})).again(
+        |second| {
             let text = String::from_utf8_lossy(&second.body).replace("4400", "4401");
             second.body = text.into_bytes();
-        })
+        },
+    )
 }

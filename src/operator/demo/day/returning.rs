@@ -12,9 +12,8 @@ pub fn stories(day: &mut Day) -> Vec<Story> {
 /// R1, R7.
 fn came_back(day: &mut Day) -> Story {
     let title = "Nobody was at home: a parcel comes back, and the money is returned";
-    let update = |status: &str| {
-        json!({ "package_id": "P1", "status": status, "reason": "undeliverable" })
-    };
+    let update =
+        |status: &str| json!({ "package_id": "P1", "status": status, "reason": "undeliverable" });
     let story = day
         .story("23h", title, &TEA, &KENJI)
         .placed(&[("ほうじ茶 200g", 2, 1_080, 500)], json!({}))

@@ -58,9 +58,8 @@ fn put_together(day: &mut Day) -> [Story; 2] {
         .story("18h", title, &SWEETS, &YUKI)
         .placed(&[("バタークッキー", 1, 1_620, 700)], json!({}));
     let title = "Both go in one parcel, and what that saves of the shipping goes back to her";
-    let second = day
-        .story("17h", title, &SWEETS, &YUKI)
-        .placed(&[("塩キャラメル", 2, 864, 700)], json!({}));
+    let second =
+        day.story("17h", title, &SWEETS, &YUKI).placed(&[("塩キャラメル", 2, 864, 700)], json!({}));
     let together = |with: &Story| {
         json!({
             "package_id": "P-TOGETHER", "carrier": "Yamato", "combined_with": [with.order],
@@ -69,11 +68,14 @@ fn put_together(day: &mut Day) -> [Story; 2] {
     };
     let (with_second, with_first) = (together(&second), together(&first));
     let other = with_other_order(&first, with_second);
-    [first, second.after("4h", "shipment-dispatched", with_first).after(
-        "4h",
-        "shipment-dispatched",
-        other,
-    )]
+    [
+        first,
+        second.after("4h", "shipment-dispatched", with_first).after(
+            "4h",
+            "shipment-dispatched",
+            other,
+        ),
+    ]
 }
 
 fn with_other_order(story: &Story, data: Value) -> Value {
@@ -84,9 +86,11 @@ fn with_other_order(story: &Story, data: Value) -> Value {
 fn miscounted(day: &mut Day) -> Story {
     let title = "Three canisters go where two were ordered, with something nobody ordered";
     let lines = json!([{ "line_id": "L1", "quantity": 3 }, { "line_id": "L9", "quantity": 1 }]);
-    day.story("12h", title, &TEA, &HANAKO)
-        .placed(&[("茶筒", 2, 2_750, 0)], json!({}))
-        .after("3h", "shipment-dispatched", json!({ "package_id": "P1", "lines": lines }))
+    day.story("12h", title, &TEA, &HANAKO).placed(&[("茶筒", 2, 2_750, 0)], json!({})).after(
+        "3h",
+        "shipment-dispatched",
+        json!({ "package_id": "P1", "lines": lines }),
+    )
 }
 
 /// S8.

@@ -28,8 +28,13 @@ fn answered_late(day: &mut Day) -> Story {
 /// M3.
 fn never_answered(day: &mut Day) -> Story {
     let title = "For two weeks nobody answers Kenji: the guarantee is open to him";
-    by_the_marketplace(day, "16d", title, "抹茶 40g")
-        .message("1d", "buyer", "missing-parts", "茶さじが入っていません。", json!({}))
+    by_the_marketplace(day, "16d", title, "抹茶 40g").message(
+        "1d",
+        "buyer",
+        "missing-parts",
+        "茶さじが入っていません。",
+        json!({}),
+    )
 }
 
 /// M4: refunded.
