@@ -72,8 +72,8 @@ pub async fn findings(play: &Play, metrics: &str) -> Result<Findings> {
     let mut differences = compare_derived(&world, &standing);
     differences.extend(compare_heard(play, &standing));
     differences.extend(compare_histories(play, conn).await?);
-    note(&mut differences, "dead letters", &play.model.dead, &figures.open_dead_letters);
-    note(&mut differences, "parked cases", 0, figures.parked_cases);
+    differences.extend(differing("dead letters", &play.model.dead, &figures.open_dead_letters));
+    differences.extend(differing("parked cases", &0, &figures.parked_cases));
     let mut rules = at_work(&world);
     rules.insert(Rule::V1, privacy::hidden_until_needed(play, rules.get(&Rule::V1)));
     rules.insert(Rule::V2, privacy::stripped(conn).await?);
@@ -101,16 +101,8 @@ fn counted(names: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
     })
 }
 
-fn note<T: PartialEq + fmt::Debug>(
-    differences: &mut Vec<String>,
-    what: &str,
-    expected: impl std::borrow::Borrow<T>,
-    found: impl std::borrow::Borrow<T>,
-) {
-    let (expected, found) = (expected.borrow(), found.borrow());
-    if expected != found {
-        differences.push(format!("{what}: {found:?} instead of {expected:?}"));
-    }
+fn differing<T: PartialEq + fmt::Debug>(what: &str, expected: &T, found: &T) -> Option<String> {
+    (expected != found).then(|| format!("{what}: {found:?} instead of {expected:?}"))
 }
 
 /// What a derived event is told apart by.
@@ -205,15 +197,18 @@ fn at_work(world: &World) -> BTreeMap<Rule, Exercise> {
 /// that the rules give it.
 async fn reconciled(world: &World, conn: &mut sqlx::PgConnection) -> Result<Exercise> {
     let seller = super::day::sweets();
-    let expected: BTreeMap<String, String> = world
+    let expected: BTreeMap<String, Value> = world
         .cases
         .values()
         .filter_map(|decision| decision.order.as_ref())
         .filter(|order| order.seller_id == seller)
-        .map(|order| (order.order_id.to_string(), order.status.name().to_owned()))
+        .map(|order| (order.order_id.to_string(), serde_json::json!(order.status)))
         .collect();
-    let reported: BTreeMap<String, String> =
-        orders::report(conn, &seller).await?.into_iter().collect();
+    let reported: BTreeMap<String, Value> = orders::report(conn, &seller)
+        .await?
+        .into_iter()
+        .map(|(order, status)| (order, Value::String(status)))
+        .collect();
     let problem = (reported != expected).then(|| "the report differs from the orders".to_owned());
     let example = format!("report of {seller}: {} orders, none missing", reported.len());
     Ok(Exercise::of(reported.len() as u64, example, problem))
