@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use otodoke::config::{LogFormat, Settings};
 use otodoke::operator::{CommandLine, KeptLog, exit_code};
-use tracing_subscriber::filter::{FilterExt, LevelFilter};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -38,20 +37,20 @@ const LIBRARIES: &str = "lapin=off,sqlx=warn";
 /// To standard error. Where the log is kept as well, only warnings are shown: the command's
 /// own output tells the rest.
 fn log(settings: &Settings, keeps: bool) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{},{LIBRARIES}", settings.log)).map_err(|error| {
+    let chosen = EnvFilter::try_new(format!("{},{LIBRARIES}", settings.log)).map_err(|error| {
         anyhow::anyhow!("the log filter `{}` is not understood: {error}", settings.log)
     })?;
+    let filter = if keeps { EnvFilter::new(format!("warn,{LIBRARIES}")) } else { chosen };
     let shown =
         fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let shown = match settings.log_format {
         LogFormat::Text => shown.with_target(false).boxed(),
         LogFormat::Json => shown.json().boxed(),
     };
-    let most = if keeps { LevelFilter::WARN } else { LevelFilter::TRACE };
     let kept = keeps.then(|| {
         let everything = EnvFilter::new(format!("info,otodoke=debug,{LIBRARIES}"));
         fmt::layer().with_writer(|| KeptLog).with_ansi(false).with_filter(everything)
     });
-    tracing_subscriber::registry().with(shown.with_filter(filter.and(most))).with(kept).init();
+    tracing_subscriber::registry().with(shown.with_filter(filter)).with(kept).init();
     Ok(())
 }

@@ -85,11 +85,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether any of the services was started for the demonstration.
-    pub fn is_private(&self) -> bool {
-        self.sandbox.is_some()
-    }
-
     /// Takes away all that was made: on given servers the database, queues and exchanges.
     pub async fn clear(self) -> Result<()> {
         let amqp_url = self.settings.services.amqp_url().map(str::to_owned);
