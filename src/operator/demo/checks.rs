@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
-use serde::Serialize;
 use serde_json::Value;
 
 use super::play::Play;
@@ -17,7 +16,7 @@ use crate::store::inspection::{self, Standing};
 use crate::store::{cases, history, orders, status};
 
 /// What was found of one rule.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Exercise {
     /// How often it applied.
     pub times: u64,
@@ -36,7 +35,7 @@ impl Exercise {
 }
 
 /// The whole verdict.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Findings {
     pub rules: BTreeMap<Rule, Exercise>,
     /// Derived events that stand, by type.
@@ -160,18 +159,25 @@ fn compare_heard(play: &Play, standing: &[Standing]) -> Option<String> {
 }
 
 /// The history holds the events that were published, each once, as the rules read them.
-async fn compare_histories(play: &Play, conn: &mut sqlx::PgConnection) -> Result<Option<String>> {
+async fn compare_histories(play: &Play, conn: &mut sqlx::PgConnection) -> Result<Vec<String>> {
     let all = cases::page(conn, None, i64::MAX).await?.into_iter().collect();
-    let mut stored = Vec::new();
+    let (mut stored, mut differences) = (BTreeMap::new(), Vec::new());
     for entry in history::of_cases(conn, &all).await? {
         match entry {
-            Ok(entry) => stored.push(entry.event),
-            Err(unreadable) => return Ok(Some(unreadable.problem)),
+            Ok(entry) => drop(stored.insert(entry.event.key.clone(), entry.event)),
+            Err(unreadable) => differences.push(unreadable.problem),
         }
     }
-    stored.sort_by(|a, b| a.position().cmp(&b.position()));
-    let differs = stored != play.model.events();
-    Ok(differs.then(|| "the history is not what was published".to_owned()))
+    for event in play.model.events() {
+        let (kind, id) = (event.input.input_type().name(), &event.key.id);
+        match stored.remove(&event.key) {
+            Some(found) if found == event => {}
+            Some(_) => differences.push(format!("{kind} {id} is stored otherwise")),
+            None => differences.push(format!("{kind} {id} is not in the history")),
+        }
+    }
+    differences.extend(stored.into_keys().map(|key| format!("{} was never sent", key.id)));
+    Ok(differences)
 }
 
 /// What the rules say of themselves.

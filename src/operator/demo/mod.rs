@@ -18,7 +18,7 @@ mod summary;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -31,6 +31,7 @@ use super::run::stop_on_signals;
 use crate::config::Settings;
 use crate::contract::Timestamp;
 use crate::pipeline::{self, Part, ProcessorError};
+use checks::Findings;
 use day::Day;
 use narrator::Narrator;
 use play::Play;
@@ -87,16 +88,14 @@ async fn perform(
     settings: &Settings,
     stop: &CancellationToken,
 ) -> Result<ExitCode> {
-    let drain = stop.child_token();
+    // Not `stop` itself: the processor is to outlive the play.
+    let drain = CancellationToken::new();
     let mut processor = start_processor(settings.clone(), drain.clone());
     let outcome = tokio::select! {
         outcome = show(arguments, settings, stop) => outcome,
         ended = &mut processor => {
-            return Err(match ended {
-                Ok(Err(error)) => anyhow!(error).context("the processor failed"),
-                _ if stop.is_cancelled() => return Ok(ExitCode::from(INTERRUPTED)),
-                _ => anyhow!("the processor ended unexpectedly"),
-            });
+            ended.context("the processor failed")?.context("the processor failed")?;
+            bail!("the processor ended by itself");
         }
     };
     drain.cancel();
@@ -113,7 +112,7 @@ fn start_processor(
     tokio::spawn(async move { pipeline::run(&settings, &parts, false, stop).await })
 }
 
-/// The whole show: the stories, the summary, and holding on until somebody ends it.
+/// The stories, the summary, and holding on until somebody ends it.
 async fn show(
     arguments: &DemoArguments,
     settings: &Settings,
@@ -121,20 +120,28 @@ async fn show(
 ) -> Result<ExitCode> {
     let narrator = Narrator::new(!arguments.json, arguments.once);
     let mut play = Play::open(settings, narrator).await?;
-    let now = Timestamp::from_chrono(chrono::Utc::now());
-    // Random enough that two runs on one broker tell different orders.
-    let run = uuid::Uuid::now_v7().as_u128() as u32;
-    for story in Day::new(now, run).stories() {
-        play.tell(&story).await?;
-    }
-    let metrics = metrics(settings.services.http_addr).await?;
-    let findings = checks::findings(&play, &metrics).await?;
+    let Some(findings) = stop.run_until_cancelled(tell(&mut play, settings)).await else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let findings = findings?;
     summary::present(&findings, arguments.json)?;
     if !arguments.once {
         hold(settings, stop).await?;
     }
     play.close().await;
     Ok(if findings.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The whole day, and what is to be found in the end.
+async fn tell(play: &mut Play, settings: &Settings) -> Result<Findings> {
+    let now = Timestamp::from_chrono(chrono::Utc::now());
+    // Random enough that no two runs tell of the same orders.
+    let run = uuid::Uuid::now_v7().as_u128() as u32;
+    for story in Day::new(now, run).stories() {
+        play.tell(&story).await?;
+    }
+    let metrics = metrics(settings.services.http_addr).await?;
+    checks::findings(play, &metrics).await
 }
 
 /// What the processor tells of itself.

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 
 use super::day::Sent;
 use crate::contract::{
-    Accepted, Event, EventRef, Message, RejectionCode, Stream, Timestamp, intake,
+    Accepted, Event, EventRef, Message, RejectionCode, Span, Stream, Timestamp, intake,
 };
 use crate::rules::Policy;
 use crate::rules::world::{World, decide_all};
@@ -23,9 +23,9 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn take(&mut self, sent: &Sent, now: Timestamp, policy_skew: crate::contract::Span) {
+    pub fn take(&mut self, sent: &Sent, now: Timestamp, max_clock_skew: Span) {
         self.published += 1;
-        match judge(sent, now, policy_skew) {
+        match judge(sent, now, max_clock_skew) {
             Err(code) => self.bury(code),
             Ok(accepted) => match self.accepted.entry(accepted.event.key.clone()) {
                 Entry::Vacant(vacant) => drop(vacant.insert(accepted)),
@@ -54,11 +54,7 @@ impl Model {
     }
 }
 
-fn judge(
-    sent: &Sent,
-    now: Timestamp,
-    skew: crate::contract::Span,
-) -> Result<Accepted, RejectionCode> {
+fn judge(sent: &Sent, now: Timestamp, max_clock_skew: Span) -> Result<Accepted, RejectionCode> {
     let routed_to = sent.routing_key.split('.').next().and_then(Stream::from_name);
     let Some(stream) = routed_to else { return Err(RejectionCode::Unroutable) };
     let message = Message {
@@ -67,5 +63,5 @@ fn judge(
         attributes: &[],
         stream,
     };
-    intake(&message, now, skew).map_err(|rejection| rejection.code)
+    intake(&message, now, max_clock_skew).map_err(|rejection| rejection.code)
 }

@@ -19,7 +19,7 @@ pub fn hidden_until_needed(play: &Play, applied: Option<&Exercise>) -> Exercise 
         ([false, false, false], [true, true, true]) => None,
         _ => Some("name, phone and address are not shown from authorisation on".to_owned()),
     };
-    let example = format!("{} while {}, shown once {}", "hidden", before.status, after.status);
+    let example = format!("hidden while {}, shown once {}", before.status, after.status);
     Exercise::of(applied.map_or(0, |applied| applied.times), example, problem)
 }
 

@@ -56,6 +56,8 @@ pub struct Story {
     thread: String,
     seller: &'static Seller,
     buyer: &'static Buyer,
+    /// Each story has a buyer's account of its own, unless it says otherwise.
+    account: String,
     begin: Timestamp,
     events: usize,
 }
@@ -70,6 +72,8 @@ pub struct Day {
 
 impl Day {
     pub fn new(now: Timestamp, run: u32) -> Day {
+        // Whole seconds are easier to read.
+        let now = Timestamp::from_micros(now.micros() / 1_000_000 * 1_000_000);
         Day { now, run: format!("{:07}", run % 10_000_000), stories: 0 }
     }
 
@@ -99,7 +103,9 @@ impl Day {
         let order = format!("503-{}-{:07}", self.run, self.stories);
         let begin = Timestamp::from_micros(self.now.micros() - span(ago).micros());
         let thread = format!("T-{}-{}", self.run, self.stories);
-        Story { title, steps: Vec::new(), order, thread, seller, buyer, begin, events: 0 }
+        let account = format!("{}-{}-{}", buyer.id, self.run, self.stories);
+        let steps = Vec::new();
+        Story { title, steps, order, thread, seller, buyer, account, begin, events: 0 }
     }
 }
 
@@ -109,7 +115,7 @@ impl Story {
     fn placed(self, lines: &[(&str, i64, i64, i64)], extra: Value) -> Story {
         let lines: Vec<Value> = lines.iter().enumerate().map(line).collect();
         let base = json!({
-            "seller_id": self.seller.id, "buyer_id": self.buyer.id, "sold_by": "seller",
+            "seller_id": self.seller.id, "buyer_id": self.account, "sold_by": "seller",
             "fulfilled_by": "seller", "currency": "JPY",
             "payment": { "status": "authorized", "method": "card", "captured": true },
             "buyer_name": self.buyer.name, "relay_email": self.buyer.email,
@@ -122,7 +128,7 @@ impl Story {
     fn message(self, after: &str, from: &str, topic: &str, body: &str, extra: Value) -> Story {
         let base = json!({
             "message_id": format!("{}-M{}", self.thread, self.events + 1),
-            "thread_id": self.thread, "seller_id": self.seller.id, "buyer_id": self.buyer.id,
+            "thread_id": self.thread, "seller_id": self.seller.id, "buyer_id": self.account,
             "from": from, "channel": "form", "topic": topic, "body": body,
         });
         self.after(after, "message-sent", merged(base, extra))
@@ -137,7 +143,7 @@ impl Story {
 
     fn event(mut self, id: &str, time: Timestamp, event_type: &str, data: Value) -> Story {
         let stream = InputType::from_name(event_type).map_or(Stream::Orders, InputType::stream);
-        let data = merged(json!({ "order_id": self.order }), data);
+        let data = without_nulls(merged(json!({ "order_id": self.order }), data));
         let body = json!({
             "specversion": "1.0", "id": id, "source": format!("/marketplace/{}", stream.name()),
             "type": event_type, "time": time.to_string(), "data": data,
@@ -155,6 +161,19 @@ impl Story {
             event_type: event_type.to_owned(),
             body,
         }));
+        self
+    }
+
+    /// The seller does something about a parcel that didn't arrive.
+    fn handled(self, after: &str, action: &str) -> Story {
+        let data = json!({ "thread_id": self.thread, "action": action });
+        self.after(after, "non-receipt-handled", data)
+    }
+
+    /// The buyer is a regular customer: the account is the same in all stories that say so.
+    fn regular(mut self) -> Story {
+        let (account, _) = self.account.rsplit_once('-').expect("an account ends with a number");
+        self.account = account.to_owned();
         self
     }
 
@@ -196,14 +215,21 @@ fn line((index, (title, quantity, price, shipping)): (usize, &(&str, i64, i64, i
     })
 }
 
-/// `extra`'s members over those of `base`; `null` takes one away.
+/// `extra`'s members over those of `base`.
 fn merged(base: Value, extra: Value) -> Value {
     let (Value::Object(mut members), Value::Object(extra)) = (base, extra) else {
         return Value::Object(Map::new());
     };
     members.extend(extra);
-    members.retain(|_, value| !value.is_null());
     Value::Object(members)
+}
+
+/// A `null` takes away what stood there by default.
+fn without_nulls(mut data: Value) -> Value {
+    if let Value::Object(members) = &mut data {
+        members.retain(|_, value| !value.is_null());
+    }
+    data
 }
 
 fn span(text: &str) -> Span {

@@ -56,6 +56,7 @@ fn put_together(day: &mut Day) -> [Story; 2] {
     let title = "Yuki orders cookies, and soon afterwards caramels, to the same address";
     let first = day
         .story("18h", title, &SWEETS, &YUKI)
+        .regular()
         .placed(&[("バタークッキー", 1, 1_620, 700)], json!({}));
     let title = "Both go in one parcel, and what that saves of the shipping goes back to her";
     let second =

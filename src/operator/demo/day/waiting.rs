@@ -39,7 +39,7 @@ fn never_answered(day: &mut Day) -> Story {
 
 /// M4: refunded.
 fn claimed(day: &mut Day) -> Story {
-    let title = "Another buyer in his place claims it, and gets the price back";
+    let title = "Somebody else in his place claims it, and gets the price back";
     by_the_marketplace(day, "17d", title, "番茶 500g")
         .message("1d", "buyer", "damaged", "湿っていました。", json!({}))
         .after("16d", "guarantee-claimed", json!({ "claim_id": "C1", "reason": "damaged" }))
@@ -53,7 +53,7 @@ fn claimed_too_early(day: &mut Day) -> Story {
         .after("26h", "guarantee-claimed", json!({ "claim_id": "C1", "reason": "damaged" }))
 }
 
-/// M4: nobody was asked before; M3 by a request for return alone.
+/// M4: nobody was asked before.
 fn claimed_unasked(day: &mut Day) -> Story {
     let title = "A claim without a word to the seller before it is refused";
     by_the_marketplace(day, "20h", title, "昆布茶")
