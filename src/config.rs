@@ -187,6 +187,22 @@ impl RuleSettings {
     }
 }
 
+impl From<Policy> for RuleSettings {
+    fn from(policy: Policy) -> Self {
+        RuleSettings {
+            change_window: policy.change_window,
+            ship_within: policy.ship_within,
+            payment_within: policy.payment_within,
+            reply_within: policy.reply_within,
+            guarantee_after: policy.guarantee_after,
+            unmatched_after: policy.unmatched_after,
+            lookup_window: policy.lookup_window,
+            settle: policy.settle,
+            time_zone: policy.time_zone,
+        }
+    }
+}
+
 /// How the processor works.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Pipeline")]
