@@ -194,7 +194,8 @@ async fn an_event_in_binary_mode_is_as_good_as_one_in_structured_mode() {
     let _processor = Launch::on(&services).ready().await;
     let story = Return::new();
     let (placed, dispatched) = (story.placed(), story.dispatched());
-    let binary = [binary(&market, &placed, "cloudEvents_"), binary(&market, &dispatched, "cloudEvents:")];
+    let binary =
+        [binary(&market, &placed, "cloudEvents_"), binary(&market, &dispatched, "cloudEvents:")];
     market.publish(&binary).await;
     let pool = services.pool().await;
     settled(&pool, SOON, 2).await;
@@ -230,8 +231,7 @@ async fn what_is_dated_before_publish_from_is_recorded_and_not_sent() {
     let story = Return::new();
     // After the dispatch, before the return.
     let from = (story.started + Span::days(1)).to_string();
-    let mut processor =
-        Launch::on(&services).with("OTODOKE_PUBLISH_FROM", &from).ready().await;
+    let mut processor = Launch::on(&services).with("OTODOKE_PUBLISH_FROM", &from).ready().await;
     let mut events = vec![story.placed(), story.dispatched(), story.returned()];
     market.publish_events(&events).await;
     let pool = services.pool().await;
@@ -287,7 +287,12 @@ async fn sigterm_finishes_what_is_in_hand_and_leaves_the_rest_to_the_queues() {
     let events = history(4, 3_000);
     market.publish_events(&events).await;
     let launch = Launch::on(&services);
-    let mut processor = launch.clone().with("OTODOKE_BATCH_MAX", "20").with("OTODOKE_PREFETCH", "100").ready().await;
+    let mut processor = launch
+        .clone()
+        .with("OTODOKE_BATCH_MAX", "20")
+        .with("OTODOKE_PREFETCH", "100")
+        .ready()
+        .await;
     let pool = services.pool().await;
     wait_until(SOON, "it works", async || received(&pool).await > 0).await;
     assert_eq!(processor.stop().await.code(), Some(0), "{}", processor.log());
@@ -341,9 +346,13 @@ async fn health_and_metrics_say_what_is_so() {
     market.publish(&[market.structured(Stream::Orders, "order-placed", "no JSON")]).await;
     let pool = services.pool().await;
     settled(&pool, SOON, distinct(&events)).await;
-    let filed = async || processor.metric("otodoke_dead_letters_open{code=\"not-json\"}") == Some(1.0);
+    let filed =
+        async || processor.metric("otodoke_dead_letters_open{code=\"not-json\"}") == Some(1.0);
     wait_until(SOON, "the dead letter is shown", filed).await;
-    wait_until(SOON, "all is sent", async || processor.metric("otodoke_outbox_waiting") == Some(0.0)).await;
+    wait_until(SOON, "all is sent", async || {
+        processor.metric("otodoke_outbox_waiting") == Some(0.0)
+    })
+    .await;
 
     let metric = |name: &str| processor.metric(name).unwrap_or_else(|| panic!("no {name}"));
     let mut by_stream: BTreeMap<&str, usize> = BTreeMap::from([("orders", 1)]);

@@ -21,7 +21,8 @@ const LONG: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_services_that_are_away_and_loses_nothing_when_they_crash() {
     let mut sandbox = Sandbox::start(Options::default()).await.expect("private servers");
-    let (database_url, amqp_url) = (sandbox.database_url().to_owned(), sandbox.amqp_url().to_owned());
+    let (database_url, amqp_url) =
+        (sandbox.database_url().to_owned(), sandbox.amqp_url().to_owned());
     for server in [Server::Postgres, Server::RabbitMq] {
         sandbox.kill(server).await.expect("it runs");
     }

@@ -92,7 +92,7 @@ impl Watch {
     async fn decide_due(&mut self) -> Result<usize, TimerError> {
         let now = crate::store::clock(&mut self.lease).await?;
         self.shared.clock.told(now);
-        let held = self.shared.hold.is_held();
+        let held = self.shared.deadlines_are_held();
         let mut wake: Vec<CaseId> = wake_ups::due(&mut self.lease, now, LIMIT).await?;
         if !held {
             wake.extend(cases::due(&mut self.lease, now, LIMIT).await?);

@@ -30,17 +30,11 @@ const TABLES: [(&str, &str); 7] = [
         "SELECT to_jsonb(r) FROM (SELECT case_key, type, key, time, data FROM derived_events
          WHERE withdrawn_at IS NULL) r",
     ),
-    (
-        "orders",
-        "SELECT to_jsonb(r) - 'updated_at' - 'version' FROM read_model.orders r",
-    ),
+    ("orders", "SELECT to_jsonb(r) - 'updated_at' - 'version' FROM read_model.orders r"),
     ("order_lines", "SELECT to_jsonb(r) FROM read_model.order_lines r"),
     ("packages", "SELECT to_jsonb(r) FROM read_model.packages r"),
     ("threads", "SELECT to_jsonb(r) FROM read_model.threads r"),
-    (
-        "refunds",
-        "SELECT to_jsonb(r) FROM read_model.refunds r WHERE withdrawn_at IS NULL",
-    ),
+    ("refunds", "SELECT to_jsonb(r) FROM read_model.refunds r WHERE withdrawn_at IS NULL"),
     ("guarantees", "SELECT to_jsonb(r) FROM read_model.guarantees r"),
 ];
 
@@ -110,8 +104,7 @@ pub async fn counts(pool: &PgPool, query: &'static str) -> BTreeMap<String, i64>
 }
 
 fn picture_of(world: &World, events: &[Event]) -> Picture {
-    let mut picture: Picture =
-        TABLES.iter().map(|(table, _)| (*table, BTreeSet::new())).collect();
+    let mut picture: Picture = TABLES.iter().map(|(table, _)| (*table, BTreeSet::new())).collect();
     for (case, decision) in &world.cases {
         for (table, row) in rows(case, decision) {
             let rows = picture.get_mut(table).expect("a table of the read model");
