@@ -133,8 +133,11 @@ async fn a_subscriber_gets_derived_events_as_the_contract_has_them() {
     assert_eq!(event, expected);
     let published = "SELECT published_at IS NOT NULL FROM derived_events WHERE event_id = $1";
     let id: uuid::Uuid = message.message_id.parse().expect("an id is a UUID");
-    let published = sqlx::query_scalar(published).bind(id).fetch_one(&services.pool().await);
-    assert!(published.await.unwrap_or(false), "it is sent, but not marked as sent");
+    let pool = services.pool().await;
+    let marked = async || {
+        sqlx::query_scalar(published).bind(id).fetch_one(&pool).await.expect("it is recorded")
+    };
+    wait_until(SOON, "what is sent is marked as sent", marked).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
