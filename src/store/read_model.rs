@@ -74,7 +74,7 @@ impl Rows {
             "UPDATE read_model.refunds SET withdrawn_at = $3,
                  status = CASE WHEN issued_at IS NULL THEN 'withdrawn' ELSE 'issued' END
              WHERE order_id = ANY ($1) AND withdrawn_at IS NULL AND refund_key NOT IN (
-                 SELECT refund_key FROM json_populate_recordset(NULL::read_model.refunds, $2))",
+                 SELECT refund_key FROM jsonb_populate_recordset(NULL::read_model.refunds, $2))",
         )
         .bind(texts(&self.decided_orders))
         .bind(Json(&self.refunds))
@@ -86,7 +86,7 @@ impl Rows {
         }
         sqlx::query(
             "INSERT INTO read_model.refunds AS old
-             SELECT * FROM json_populate_recordset(NULL::read_model.refunds, $1)
+             SELECT * FROM jsonb_populate_recordset(NULL::read_model.refunds, $1)
              ON CONFLICT (refund_key) DO UPDATE SET (reason, currency, amount, item_amount,
                  shipping_amount, package_id, status, required_at, issued_at, withdrawn_at)
                  = (excluded.reason, excluded.currency, excluded.amount, excluded.item_amount,
@@ -114,7 +114,7 @@ async fn replace(
 /// `version` and `updated_at` rise only where another column changes.
 const ORDERS: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.orders, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.orders, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.orders WHERE order_id = ANY ($1)
             AND order_id NOT IN (SELECT order_id FROM new))
@@ -142,7 +142,7 @@ const ORDERS: &str = "
 
 const ORDER_LINES: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.order_lines, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.order_lines, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.order_lines WHERE order_id = ANY ($1)
             AND (order_id, line_id) NOT IN (SELECT order_id, line_id FROM new))
@@ -156,7 +156,7 @@ const ORDER_LINES: &str = "
 
 const PACKAGES: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.packages, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.packages, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.packages WHERE order_id = ANY ($1)
             AND (order_id, package_id) NOT IN (SELECT order_id, package_id FROM new))
@@ -170,7 +170,7 @@ const PACKAGES: &str = "
 
 const THREADS: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::public.threads, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::public.threads, $2::jsonb)),
     gone AS (
         DELETE FROM threads WHERE case_key = ANY ($1)
             AND (thread_id, case_key) NOT IN (SELECT thread_id, case_key FROM new))
@@ -184,7 +184,7 @@ const THREADS: &str = "
 
 const GUARANTEES: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.guarantees, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.guarantees, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.guarantees WHERE order_id = ANY ($1)
             AND (order_id, key) NOT IN (SELECT order_id, key FROM new))
