@@ -33,7 +33,7 @@ async fn every_bad_input_is_filed_and_told_of_once_and_holds_up_nothing() {
         bad.iter().enumerate().map(|(number, bad)| spoiled(&market, number, bad)).collect();
     let mut messages: Vec<Outgoing> = good.iter().map(|event| market.event(event)).collect();
     for (number, wrong) in wrong.iter().enumerate() {
-        messages.insert(number * 9, wrong.clone());
+        messages.insert(number * 7, wrong.clone());
     }
     market.publish(&messages).await;
     let pool = services.pool().await;
