@@ -12,7 +12,7 @@ use support::Services;
 use support::history::{before, event, now};
 use support::marketplace::Marketplace;
 use support::model::{assert_equals_model, settled};
-use support::processor::Launch;
+use support::processor::{Launch, Processor};
 
 const ORDERS: usize = 2_000;
 /// In two threads each, every question with its answer.
@@ -21,6 +21,16 @@ const LONG: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_that_waited_in_the_queue_through_an_outage_are_in_time() {
+    prove_with(1).await;
+}
+
+/// Neither knows what the other has in hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn so_they_are_where_two_processors_share_the_backlog() {
+    prove_with(2).await;
+}
+
+async fn prove_with(processors: usize) {
     let services = Services::start().await;
     let market = Marketplace::of(&services).await;
     let mut subscriber = market.subscribe(&["#"]).await;
@@ -35,10 +45,12 @@ async fn replies_that_waited_in_the_queue_through_an_outage_are_in_time() {
     events.extend((0..QUESTIONS).map(|number| message("seller", number, asked + Span::hours(30))));
     market.publish_events(&events).await;
 
-    let mut processor = launch.ready().await;
+    let mut processors: Vec<Processor> = (0..processors).map(|_| launch.start()).collect();
     let pool = services.pool().await;
     settled(&pool, LONG, events.len()).await;
-    assert!(processor.stop().await.success());
+    for processor in &mut processors {
+        assert!(processor.stop().await.success());
+    }
     assert_equals_model(&pool, &events).await;
 
     // The one question without an answer shows that deadlines are kept at all.
