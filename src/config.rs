@@ -239,7 +239,7 @@ pub struct PipelineSettings {
         long,
         global = true,
         env = "OTODOKE_BATCH_MAX",
-        default_value_t = 400,
+        default_value_t = 250,
         value_parser = clap::value_parser!(u16).range(1..=5000),
         value_name = "EVENTS"
     )]
