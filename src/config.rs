@@ -187,6 +187,22 @@ impl RuleSettings {
     }
 }
 
+impl From<Policy> for RuleSettings {
+    fn from(policy: Policy) -> Self {
+        RuleSettings {
+            change_window: policy.change_window,
+            ship_within: policy.ship_within,
+            payment_within: policy.payment_within,
+            reply_within: policy.reply_within,
+            guarantee_after: policy.guarantee_after,
+            unmatched_after: policy.unmatched_after,
+            lookup_window: policy.lookup_window,
+            settle: policy.settle,
+            time_zone: policy.time_zone,
+        }
+    }
+}
+
 /// How the processor works.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Pipeline")]
@@ -223,7 +239,7 @@ pub struct PipelineSettings {
         long,
         global = true,
         env = "OTODOKE_BATCH_MAX",
-        default_value_t = 400,
+        default_value_t = 250,
         value_parser = clap::value_parser!(u16).range(1..=5000),
         value_name = "EVENTS"
     )]

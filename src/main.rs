@@ -3,13 +3,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use otodoke::config::{LogFormat, Settings};
-use otodoke::operator::{CommandLine, exit_code};
-use tracing_subscriber::EnvFilter;
+use otodoke::operator::{CommandLine, KeptLog, exit_code};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    if let Err(error) = log(command_line.settings()) {
+    if let Err(error) = log(command_line.settings(), command_line.keeps_log()) {
         eprintln!("otodoke: {error}");
         return ExitCode::from(2);
     }
@@ -30,19 +31,26 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// To standard error. What libraries log may quote messages, and so personal data: silenced.
-fn log(settings: &Settings) -> anyhow::Result<()> {
-    let filters = format!("{},lapin=off,sqlx=warn", settings.log);
-    let filter = EnvFilter::try_new(&filters).map_err(|error| {
+/// What libraries log may quote messages, and so personal data: silenced.
+const LIBRARIES: &str = "lapin=off,sqlx=warn";
+
+/// To standard error. Where the log is kept as well, only warnings are shown: the command's
+/// own output tells the rest.
+fn log(settings: &Settings, keeps: bool) -> anyhow::Result<()> {
+    let chosen = EnvFilter::try_new(format!("{},{LIBRARIES}", settings.log)).map_err(|error| {
         anyhow::anyhow!("the log filter `{}` is not understood: {error}", settings.log)
     })?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match settings.log_format {
-        LogFormat::Text => subscriber.with_target(false).init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
+    let filter = if keeps { EnvFilter::new(format!("warn,{LIBRARIES}")) } else { chosen };
+    let shown =
+        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let shown = match settings.log_format {
+        LogFormat::Text => shown.with_target(false).boxed(),
+        LogFormat::Json => shown.json().boxed(),
+    };
+    let kept = keeps.then(|| {
+        let everything = EnvFilter::new(format!("info,otodoke=debug,{LIBRARIES}"));
+        fmt::layer().with_writer(|| KeptLog).with_ansi(false).with_filter(everything)
+    });
+    tracing_subscriber::registry().with(shown.with_filter(filter)).with(kept).init();
     Ok(())
 }

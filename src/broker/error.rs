@@ -19,6 +19,8 @@ pub enum BrokerError {
     Channel { source: Fault },
     #[error("cannot declare {what}")]
     Declare { what: String, source: Fault },
+    #[error("cannot delete {what}")]
+    Remove { what: String, source: Fault },
     #[error("cannot ask for the depth of the queue `{queue}`")]
     Depth { queue: String, source: Fault },
     #[error("cannot consume the queue `{queue}`")]

@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{Channel, ExchangeKind};
 
@@ -53,6 +56,18 @@ pub async fn declare(session: &Session, names: &Names) -> Result<Vec<Difference>
         bind(session, &queue, &exchange, routing_key).await?;
     }
     Ok(differences)
+}
+
+/// Deletes everything of these names, with all that waits in the queues: for whoever
+/// declared them for a while. What isn't there is no error.
+pub async fn remove(session: &Session, names: &Names) -> Result<(), BrokerError> {
+    for part in parts(names).into_iter().rev() {
+        let what = part.what();
+        part.remove(&session.channel().await?)
+            .await
+            .map_err(|source| BrokerError::Remove { what, source })?;
+    }
+    Ok(())
 }
 
 /// How much waits in a queue, and who receives from it.
@@ -193,6 +208,19 @@ impl Part {
             Kind::Queue => {
                 let options = QueueDeclareOptions { passive, durable: true, ..Default::default() };
                 answered(channel.queue_declare(name, options, arguments)).await.map(drop)
+            }
+        }
+    }
+
+    async fn remove(&self, channel: &Channel) -> Result<(), Fault> {
+        let name = self.name.as_str().into();
+        match self.kind {
+            Kind::Exchange(_) => {
+                answered(channel.exchange_delete(name, ExchangeDeleteOptions::default())).await
+            }
+            Kind::Queue => {
+                let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
+                answered(deleted).await.map(drop)
             }
         }
     }

@@ -6,6 +6,7 @@
 mod amount;
 mod database;
 mod dead_letters;
+mod demo;
 mod ndjson;
 mod order;
 mod output;
@@ -26,6 +27,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
+
+pub use demo::KeptLog;
 
 use crate::config::{Missing, Settings};
 
@@ -56,6 +59,7 @@ pub struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum Command {
     Run(run::RunArguments),
+    Demo(demo::DemoArguments),
     Sandbox(sandbox::SandboxArguments),
     Migrate(setup::MigrateArguments),
     Topology(setup::TopologyArguments),
@@ -80,11 +84,17 @@ impl CommandLine {
         &self.settings
     }
 
+    /// Whether the log is kept beside what is shown of it: the demonstration searches its own.
+    pub fn keeps_log(&self) -> bool {
+        matches!(self.command, Command::Demo(_))
+    }
+
     /// Does what was asked. An error is not yet printed.
     pub async fn execute(self) -> Result<ExitCode> {
         let settings = &self.settings;
         match self.command {
             Command::Run(arguments) => run::run(arguments, settings).await,
+            Command::Demo(arguments) => demo::demo(arguments, settings).await,
             Command::Sandbox(arguments) => Ok(sandbox::sandbox(arguments).await?),
             Command::Migrate(arguments) => setup::migrate(arguments, settings).await,
             Command::Topology(arguments) => setup::topology(arguments, settings).await,

@@ -115,7 +115,7 @@ async fn open(shared: &Arc<Shared>, purpose: Purpose) -> Result<Consumer, Sessio
     let consumer =
         Consumer::open(&shared.amqp_url, &shared.names, &subscription, settings.prefetch).await?;
     if purpose == Purpose::Events {
-        shared.hold.restart();
+        shared.hold_deadlines();
     }
     Ok(consumer)
 }
@@ -139,7 +139,7 @@ async fn receive(
                 if lanes.has_worked() {
                     outage.over();
                 }
-                if purpose == Purpose::Events && shared.hold.is_held() {
+                if purpose == Purpose::Events && shared.deadlines_are_held() {
                     look_for_drained(shared, consumer, lanes).await?;
                 }
             }
@@ -161,8 +161,7 @@ async fn look_for_drained(
         arrived = true;
     }
     if ready == 0 && !arrived && lanes.in_hand() == 0 {
-        shared.hold.drained();
-        shared.cases_woken.notify_one();
+        shared.release_deadlines();
     }
     Ok(())
 }
@@ -363,7 +362,7 @@ impl Lane {
         let mut outage = Outage::of("the database");
         let mut rest = vec![Batch { received, ..Batch::default() }];
         while let Some(mut batch) = rest.pop() {
-            batch.held = self.shared.hold.is_held();
+            batch.held = self.shared.deadlines_are_held();
             match self.shared.apply(batch).await {
                 Ok(()) => outage.over(),
                 Err(mut interrupted) => {

@@ -70,7 +70,7 @@ pub struct Shared {
     pub names: Names,
     pub settings: PipelineSettings,
     pub clock: DatabaseClock,
-    pub hold: Hold,
+    hold: Hold,
     pub metrics: Metrics,
     /// A commit has put something into the outbox.
     pub outbox_filled: Notify,
@@ -89,6 +89,7 @@ impl Shared {
     /// What can't be done now is in the error. If waiting doesn't help, all parts stop.
     pub async fn apply(&self, batch: Batch) -> Result<(), Box<Interrupted>> {
         let (begun, events) = (Instant::now(), batch.received.len());
+        let newest = newest(&batch);
         let applied = self.door.apply_isolating(batch).await;
         let (done, interrupted) = match applied {
             Ok(outcome) => (outcome, None),
@@ -96,6 +97,9 @@ impl Shared {
         };
         self.metrics.connected("database", interrupted.is_none());
         self.note(&done, events, begun);
+        if let (Some(newest), Some(clock)) = (newest, done.clock) {
+            self.metrics.lag(watch::since(Some(newest), clock));
+        }
         match interrupted {
             None => Ok(()),
             Some(interrupted) if !interrupted.may_pass => {
@@ -119,6 +123,26 @@ impl Shared {
         for case in &done.parked {
             tracing::warn!(%case, "its decision failed: it is parked and tried again, the others go on");
         }
+    }
+
+    /// Whether deadlines wait for a backlog; the metrics show what was answered last.
+    pub fn deadlines_are_held(&self) -> bool {
+        let held = self.hold.is_held();
+        self.metrics.held(held);
+        held
+    }
+
+    /// The session with the broker is new: deadlines wait for what came in meanwhile.
+    pub fn hold_deadlines(&self) {
+        self.hold.restart();
+        self.metrics.held(true);
+    }
+
+    /// The backlog is done: deadlines are due.
+    pub fn release_deadlines(&self) {
+        self.hold.drained();
+        self.metrics.held(false);
+        self.cases_woken.notify_one();
     }
 
     /// We are wrong, or the database is: stop all parts, loudly.
@@ -153,6 +177,12 @@ impl Shared {
         session.close().await;
         Ok(())
     }
+}
+
+/// When the last of the events in a batch happened.
+fn newest(batch: &Batch) -> Option<Timestamp> {
+    let accepted = batch.received.iter().filter_map(|received| received.judged.as_ref().ok());
+    accepted.map(|accepted| accepted.event.time).max()
 }
 
 fn counts(outcome: &Outcome) -> BatchCounts {

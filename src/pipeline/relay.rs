@@ -72,8 +72,12 @@ struct Session {
 
 impl Session {
     async fn open(shared: &Arc<Shared>) -> Result<Session, RelayError> {
-        let publisher = Publisher::open(&shared.amqp_url).await?;
-        let mut leases = shared.pool.acquire().await?;
+        let publisher = Publisher::open(&shared.amqp_url).await;
+        shared.metrics.connected("broker", publisher.is_ok());
+        let publisher = publisher?;
+        let leases = shared.pool.acquire().await;
+        shared.metrics.connected("database", leases.is_ok());
+        let mut leases = leases?;
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
         Ok(Session { shared: shared.clone(), leases, lanes: Vec::new(), leased: None, publisher })

@@ -38,14 +38,15 @@ pub async fn timers(shared: Arc<Shared>, stop: CancellationToken) {
         match Watch::open(&shared).await {
             Ok(mut watch) => match watch.run(&mut outage, &stop).await {
                 Ok(()) => return,
-                Err(error) => wait(&mut outage, &error, &stop).await,
+                Err(error) => wait(&shared, &mut outage, &error, &stop).await,
             },
-            Err(error) => wait(&mut outage, &error, &stop).await,
+            Err(error) => wait(&shared, &mut outage, &error, &stop).await,
         }
     }
 }
 
-async fn wait(outage: &mut Outage, error: &TimerError, stop: &CancellationToken) {
+async fn wait(shared: &Shared, outage: &mut Outage, error: &TimerError, stop: &CancellationToken) {
+    shared.metrics.connected("database", false);
     tokio::select! {
         () = stop.cancelled() => {}
         () = outage.wait(error) => {}
@@ -92,7 +93,9 @@ impl Watch {
     async fn decide_due(&mut self) -> Result<usize, TimerError> {
         let now = crate::store::clock(&mut self.lease).await?;
         self.shared.clock.told(now);
-        let held = self.shared.hold.is_held();
+        // Where this part runs alone nobody else says so.
+        self.shared.metrics.connected("database", true);
+        let held = self.shared.deadlines_are_held();
         let mut wake: Vec<CaseId> = wake_ups::due(&mut self.lease, now, LIMIT).await?;
         if !held {
             wake.extend(cases::due(&mut self.lease, now, LIMIT).await?);

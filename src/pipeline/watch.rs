@@ -87,7 +87,7 @@ pub fn since(moment: Option<Timestamp>, now: Timestamp) -> Duration {
 pub async fn watch_backlog(shared: Arc<Shared>, stop: CancellationToken) {
     let probe = Probe::new(shared.pool.clone(), shared.amqp_url.clone(), shared.names.clone());
     let mut empty_before = false;
-    while !stop.is_cancelled() && shared.hold.is_held() {
+    while !stop.is_cancelled() && shared.deadlines_are_held() {
         let depths = probe.backlog().await;
         shared.metrics.connected("broker", depths.is_ok());
         let waiting = |depths: &Vec<QueueDepth>| {
@@ -95,8 +95,7 @@ pub async fn watch_backlog(shared: Arc<Shared>, stop: CancellationToken) {
         };
         let empty = depths.is_ok_and(|depths| !waiting(&depths));
         if empty && empty_before {
-            shared.hold.drained();
-            shared.cases_woken.notify_one();
+            shared.release_deadlines();
         }
         empty_before = empty;
         _ = tokio::time::timeout(LOOK_AGAIN, stop.cancelled()).await;

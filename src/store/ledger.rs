@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 
 use super::{Result, SqlTime, sql_time};
 use crate::contract::Timestamp;
 
 /// What became of the messages of one stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct Count {
     /// Counted before anything is looked at, so that the others can be held against it.
     pub received: i64,
@@ -78,22 +78,36 @@ pub struct Audit {
 
 /// Reads what `verify` compares, all of it as at one moment.
 pub async fn audit(conn: &mut PgConnection) -> Result<Audit> {
-    let rows: Vec<(Option<String>, i64, i64, i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "SELECT stream, sum(received)::bigint, sum(accepted)::bigint, sum(duplicates)::bigint,
-                sum(dead)::bigint, (SELECT count(*) FROM history),
-                (SELECT count(*) FROM event_keys),
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT stream, sum(received)::bigint AS received, sum(accepted)::bigint AS accepted,
+                sum(duplicates)::bigint AS duplicates, sum(dead)::bigint AS dead,
+                (SELECT count(*) FROM history) AS in_history,
+                (SELECT count(*) FROM event_keys) AS keys,
                 (SELECT coalesce(sum(attempts), 0)::bigint FROM dead_letters)
+                    AS dead_letter_attempts
          FROM (TABLE ledger UNION ALL SELECT 0, NULL, 0, 0, 0, 0, now()) AS rows
          GROUP BY stream",
     )
     .fetch_all(conn)
     .await?;
     let mut audit = Audit::default();
-    for (stream, received, accepted, duplicates, dead, in_history, keys, attempts) in rows {
-        (audit.in_history, audit.keys, audit.dead_letter_attempts) = (in_history, keys, attempts);
-        if let Some(stream) = stream {
-            audit.streams.insert(stream, Count { received, accepted, duplicates, dead });
+    for row in rows {
+        audit.in_history = row.in_history;
+        audit.keys = row.keys;
+        audit.dead_letter_attempts = row.dead_letter_attempts;
+        if let Some(stream) = row.stream {
+            audit.streams.insert(stream, row.count);
         }
     }
     Ok(audit)
+}
+
+#[derive(FromRow)]
+struct Row {
+    stream: Option<String>,
+    #[sqlx(flatten)]
+    count: Count,
+    in_history: i64,
+    keys: i64,
+    dead_letter_attempts: i64,
 }

@@ -7,6 +7,7 @@
 //! for all processors.
 
 pub mod cases;
+pub mod database;
 pub mod dead_letters;
 pub mod derived_events;
 mod digest;
@@ -14,6 +15,7 @@ pub mod event_keys;
 pub mod groups;
 pub mod history;
 pub mod identities;
+pub mod inspection;
 pub mod ledger;
 pub mod lookups;
 pub mod orders;

@@ -4,6 +4,7 @@
 //! of `rules` is its own row. A row of a decided case that its decision doesn't name any
 //! more is deleted, except refunds: money once asked for stays on record.
 
+use chrono::{DateTime, Datelike, FixedOffset};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -74,7 +75,7 @@ impl Rows {
             "UPDATE read_model.refunds SET withdrawn_at = $3,
                  status = CASE WHEN issued_at IS NULL THEN 'withdrawn' ELSE 'issued' END
              WHERE order_id = ANY ($1) AND withdrawn_at IS NULL AND refund_key NOT IN (
-                 SELECT refund_key FROM json_populate_recordset(NULL::read_model.refunds, $2))",
+                 SELECT refund_key FROM jsonb_populate_recordset(NULL::read_model.refunds, $2))",
         )
         .bind(texts(&self.decided_orders))
         .bind(Json(&self.refunds))
@@ -86,7 +87,7 @@ impl Rows {
         }
         sqlx::query(
             "INSERT INTO read_model.refunds AS old
-             SELECT * FROM json_populate_recordset(NULL::read_model.refunds, $1)
+             SELECT * FROM jsonb_populate_recordset(NULL::read_model.refunds, $1)
              ON CONFLICT (refund_key) DO UPDATE SET (reason, currency, amount, item_amount,
                  shipping_amount, package_id, status, required_at, issued_at, withdrawn_at)
                  = (excluded.reason, excluded.currency, excluded.amount, excluded.item_amount,
@@ -114,7 +115,7 @@ async fn replace(
 /// `version` and `updated_at` rise only where another column changes.
 const ORDERS: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.orders, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.orders, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.orders WHERE order_id = ANY ($1)
             AND order_id NOT IN (SELECT order_id FROM new))
@@ -142,7 +143,7 @@ const ORDERS: &str = "
 
 const ORDER_LINES: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.order_lines, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.order_lines, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.order_lines WHERE order_id = ANY ($1)
             AND (order_id, line_id) NOT IN (SELECT order_id, line_id FROM new))
@@ -156,7 +157,7 @@ const ORDER_LINES: &str = "
 
 const PACKAGES: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.packages, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.packages, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.packages WHERE order_id = ANY ($1)
             AND (order_id, package_id) NOT IN (SELECT order_id, package_id FROM new))
@@ -170,7 +171,7 @@ const PACKAGES: &str = "
 
 const THREADS: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::public.threads, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::public.threads, $2::jsonb)),
     gone AS (
         DELETE FROM threads WHERE case_key = ANY ($1)
             AND (thread_id, case_key) NOT IN (SELECT thread_id, case_key FROM new))
@@ -184,7 +185,7 @@ const THREADS: &str = "
 
 const GUARANTEES: &str = "
     WITH new AS MATERIALIZED (
-        SELECT * FROM json_populate_recordset(NULL::read_model.guarantees, $2::json)),
+        SELECT * FROM jsonb_populate_recordset(NULL::read_model.guarantees, $2::jsonb)),
     gone AS (
         DELETE FROM read_model.guarantees WHERE order_id = ANY ($1)
             AND (order_id, key) NOT IN (SELECT order_id, key FROM new))
@@ -246,29 +247,28 @@ fn row<'a>(state: &impl Serialize, beside: impl IntoIterator<Item = (&'a str, Va
     Value::Object(row)
 }
 
-/// RFC 3339 has a year 0, and an offset can reach the years -1 and 10000; PostgreSQL writes
-/// the former two as 1 and 2 BC, and the latter without a sign.
+/// Rewrites the moments at the ends of the calendar, which PostgreSQL writes otherwise.
 fn write_moments(row: &mut Map<String, Value>) {
     for name in MOMENTS {
-        let moment = row.get(name).and_then(Value::as_str).and_then(|text| text.get(..1));
-        if matches!(moment, Some("0" | "-" | "+")) {
-            let text = row[name].as_str().unwrap_or_default();
-            row[name] = historical(text).into();
+        let rewritten = row.get(name).and_then(Value::as_str).and_then(historical);
+        if let Some(moment) = rewritten {
+            row[name] = moment.into();
         }
     }
 }
 
-fn historical(text: &str) -> String {
-    if let Some(later) = text.strip_prefix('+') {
-        return later.to_owned();
+/// A time of the years about 0 or 10000 in PostgreSQL's words: it counts years before Christ
+/// without a year 0, and reads neither signs nor offsets of nearly a day.
+fn historical(text: &str) -> Option<String> {
+    if !["0000-", "9999-", "-", "+"].iter().any(|edge| text.starts_with(edge)) {
+        return None;
     }
-    if let Some(rest) = text.strip_prefix("0000") {
-        return format!("0001{rest} BC");
-    }
-    match text.strip_prefix("-0001") {
-        Some(rest) => format!("0002{rest} BC"),
-        None => text.to_owned(),
-    }
+    let moment = text.parse::<DateTime<FixedOffset>>().ok()?.to_utc();
+    let rest = moment.format("%m-%dT%H:%M:%S%.6fZ");
+    Some(match moment.year() {
+        year @ ..=0 => format!("{:04}-{rest} BC", 1 - year),
+        year => format!("{year:04}-{rest}"),
+    })
 }
 
 #[cfg(test)]
@@ -277,9 +277,14 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_calendar_are_written_as_postgresql_reads_them() {
-        assert_eq!(historical("0000-02-29T00:00:00Z"), "0001-02-29T00:00:00Z BC");
-        assert_eq!(historical("-0001-12-31T15:00:00Z"), "0002-12-31T15:00:00Z BC");
-        assert_eq!(historical("+10000-01-01T00:00:00Z"), "10000-01-01T00:00:00Z");
-        assert_eq!(historical("0001-01-01T00:00:00Z"), "0001-01-01T00:00:00Z");
+        for (text, written) in [
+            ("0000-02-29T00:00:00Z", "0001-02-29T00:00:00.000000Z BC"),
+            ("0000-01-01T14:59:00+23:59", "0002-12-31T15:00:00.000000Z BC"),
+            ("9999-12-31T23:59:59-23:59", "10000-01-01T23:58:59.000000Z"),
+            ("+10000-01-05T23:59:59-23:59", "10000-01-06T23:58:59.000000Z"),
+        ] {
+            assert_eq!(historical(text).as_deref(), Some(written), "{text}");
+        }
+        assert_eq!(historical("0001-01-01T00:00:00Z"), None);
     }
 }

@@ -35,16 +35,23 @@ impl Services {
     /// # Panics
     /// When DATABASE_URL or AMQP_URL is not set, or nobody answers there.
     pub async fn start() -> Services {
-        let database_url = required("DATABASE_URL");
-        let amqp_url = required("AMQP_URL");
         let management_url = env::var("OTODOKE_SANDBOX_MANAGEMENT_URL").ok();
+        Services::at(&required("DATABASE_URL"), &required("AMQP_URL"), management_url).await
+    }
+
+    /// On the servers that these addresses name.
+    pub async fn at(
+        database_url: &str,
+        amqp_url: &str,
+        management_url: Option<String>,
+    ) -> Services {
         let name = format!("test_{}", Uuid::now_v7().simple());
-        let server = PgConnectOptions::from_str(&database_url).expect("DATABASE_URL is a URL");
+        let server = PgConnectOptions::from_str(database_url).expect("DATABASE_URL is a URL");
         let services = Services {
-            database_url: with_path(&database_url, &name),
+            database_url: with_path(database_url, &name),
             amqp_url: match management_url {
-                Some(_) => with_path(&amqp_url, &name),
-                None => amqp_url,
+                Some(_) => with_path(amqp_url, &name),
+                None => amqp_url.to_owned(),
             },
             prefix: if management_url.is_some() { String::new() } else { name.clone() },
             name,

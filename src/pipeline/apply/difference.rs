@@ -50,12 +50,12 @@ pub(super) fn difference(
         match records.standing_as(&derived, &content) {
             Standing::Same => {}
             Standing::Other(old) => {
-                let replacement = subject.new(derived, content, records.times(&old) + 1);
+                let replacement = subject.record(derived, content, records.times(&old) + 1);
                 difference.withdrawn.push((old, Some(replacement.event_id)));
                 new.push(replacement);
             }
             Standing::Missing { withdrawn } => {
-                new.push(subject.new(derived, content, withdrawn + 1));
+                new.push(subject.record(derived, content, withdrawn + 1));
             }
         }
     }
@@ -111,7 +111,7 @@ impl Records {
 }
 
 impl Subject<'_> {
-    fn new(&self, derived: Derived, content: Digest, n: i32) -> NewDerived {
+    fn record(&self, derived: Derived, content: Digest, n: i32) -> NewDerived {
         let name = [derived.derived_type().name(), &derived.key];
         let trace = derived.cause.as_ref().and_then(|cause| self.traces.get(cause));
         NewDerived {
