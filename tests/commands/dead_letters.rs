@@ -78,7 +78,7 @@ async fn a_dead_letter_is_shown_with_its_fault_and_without_personal_data() {
     let id = ids(&shop.json(&["dead-letters", "list", "--stream", "orders"])).remove(0);
     let shown = shop.run(&["dead-letters", "show", &id]);
     assert_eq!(shown.code, 0, "{}", shown.err);
-    assert!(shown.out.contains("\"quantity\": \"two\"   <-- here"), "{}", shown.out);
+    assert!(shown.out.contains("\"quantity\": \"two\",   <-- here"), "{}", shown.out);
     let json = shop.json(&["dead-letters", "show", &id]);
     assert_eq!(json["body"]["data"]["order_id"], "O-1");
     for hidden in ["Hanako", "Taro", "k2x9", "+81", "100-0001", "Tower", "31415"] {

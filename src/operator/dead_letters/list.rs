@@ -168,18 +168,10 @@ fn rows(page: &[Summary]) -> String {
             optional(&letter.event_type),
             letter.attempts.to_string(),
             letter.status.clone(),
-            why(letter),
+            letter.detail.clone(),
         ]);
     }
     rows.trim_fmt()
-}
-
-/// The place of the fault, and the sentence.
-pub fn why(letter: &Summary) -> String {
-    match letter.pointer.as_deref() {
-        None | Some("") => letter.detail.clone(),
-        Some(pointer) => format!("{pointer}: {}", letter.detail),
-    }
 }
 
 /// A dead letter without its bytes and headers, by the read model's names.
