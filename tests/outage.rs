@@ -29,7 +29,7 @@ async fn replies_that_waited_in_the_queue_through_an_outage_are_in_time() {
 async fn replies_that_another_processor_has_in_hand_are_in_time_too() {
     prove_with(|services| {
         let slow = Launch::on(services).argument("--only").argument("consume,http");
-        let slow = slow.with("OTODOKE_BATCH_MAX", "1").with("OTODOKE_LANES", "1");
+        let slow = slow.with("OTODOKE_BATCH_MAX", "1").with("OTODOKE_PREFETCH", "200");
         vec![slow, Launch::on(services)]
     })
     .await;
@@ -64,6 +64,8 @@ async fn prove_with(launches: impl Fn(&Services) -> Vec<Launch>) {
     let unanswered = [format!("T{QUESTIONS}")];
     assert_eq!(threads_of(&pool, "reply-overdue").await, unanswered);
     assert_eq!(threads_of(&pool, "guarantee-eligible").await, unanswered);
+    // Nor is an order thought unknown that was placed before it was asked about.
+    assert_eq!(threads_of(&pool, "inquiry-unmatched").await, [] as [String; 0]);
     for kind in ["reply-overdue", "guarantee-eligible"] {
         let sent = subscriber.of_type(kind).await;
         assert_eq!(sent.len(), 1, "{kind}");
