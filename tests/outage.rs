@@ -21,21 +21,25 @@ const LONG: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_that_waited_in_the_queue_through_an_outage_are_in_time() {
-    prove_with(1).await;
+    prove_with(|services| vec![Launch::on(services)]).await;
 }
 
-/// Neither knows what the other has in hand.
+/// The replies in the slow one's hands are in no queue any more, and not in the store yet.
 #[tokio::test(flavor = "multi_thread")]
-async fn so_they_are_where_two_processors_share_the_backlog() {
-    prove_with(2).await;
+async fn replies_that_another_processor_has_in_hand_are_in_time_too() {
+    prove_with(|services| {
+        let slow = Launch::on(services).argument("--only").argument("consume,http");
+        let slow = slow.with("OTODOKE_BATCH_MAX", "1").with("OTODOKE_PREFETCH", "200");
+        vec![slow, Launch::on(services)]
+    })
+    .await;
 }
 
-async fn prove_with(processors: usize) {
+async fn prove_with(launches: impl Fn(&Services) -> Vec<Launch>) {
     let services = Services::start().await;
     let market = Marketplace::of(&services).await;
     let mut subscriber = market.subscribe(&["#"]).await;
-    let launch = Launch::on(&services);
-    assert!(launch.ready().await.stop().await.success());
+    assert!(Launch::on(&services).ready().await.stop().await.success());
 
     // Past both deadlines: two days for an answer, two weeks for the guarantee.
     let asked = before(now(), Span::days(20));
@@ -45,7 +49,10 @@ async fn prove_with(processors: usize) {
     events.extend((0..QUESTIONS).map(|number| message("seller", number, asked + Span::hours(30))));
     market.publish_events(&events).await;
 
-    let mut processors: Vec<Processor> = (0..processors).map(|_| launch.start()).collect();
+    let mut processors: Vec<Processor> = Vec::new();
+    for launch in launches(&services) {
+        processors.push(launch.ready().await);
+    }
     let pool = services.pool().await;
     settled(&pool, LONG, events.len()).await;
     for processor in &mut processors {
@@ -57,6 +64,8 @@ async fn prove_with(processors: usize) {
     let unanswered = [format!("T{QUESTIONS}")];
     assert_eq!(threads_of(&pool, "reply-overdue").await, unanswered);
     assert_eq!(threads_of(&pool, "guarantee-eligible").await, unanswered);
+    // Nor is an order thought unknown that was placed before it was asked about.
+    assert_eq!(threads_of(&pool, "inquiry-unmatched").await, [] as [String; 0]);
     for kind in ["reply-overdue", "guarantee-eligible"] {
         let sent = subscriber.of_type(kind).await;
         assert_eq!(sent.len(), 1, "{kind}");
