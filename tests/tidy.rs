@@ -53,19 +53,41 @@ fn assert_none(offences: Vec<String>, promise: &str) {
 
 #[test]
 fn contract_and_rules_know_no_service_and_no_clock() {
-    let pure: Vec<Source> = [sources("src/contract"), sources("src/rules")].into_iter().flatten().collect();
-    let impure =
-        ["sqlx", "lapin", "tokio", "Utc::now", "Instant::now", "SystemTime", "std::fs", "std::env", "std::net"];
+    let pure: Vec<Source> =
+        [sources("src/contract"), sources("src/rules")].into_iter().flatten().collect();
+    let impure = [
+        "sqlx",
+        "lapin",
+        "tokio",
+        "Utc::now",
+        "Instant::now",
+        "SystemTime",
+        "std::fs",
+        "std::env",
+        "std::net",
+    ];
     assert_none(offences(&pure, &impure), "contract and rules are pure");
 }
 
 #[test]
 fn no_module_knows_a_later_one() {
     let later: [(&str, &[&str]); 5] = [
-        ("src/contract", &["crate::rules", "crate::store", "crate::broker", "crate::pipeline", "crate::operator"]),
+        (
+            "src/contract",
+            &[
+                "crate::rules",
+                "crate::store",
+                "crate::broker",
+                "crate::pipeline",
+                "crate::operator",
+            ],
+        ),
         ("src/rules", &["crate::store", "crate::broker", "crate::pipeline", "crate::operator"]),
         ("src/store", &["crate::broker", "crate::pipeline", "crate::operator", "crate::http"]),
-        ("src/broker", &["crate::store", "crate::rules", "crate::pipeline", "crate::operator", "crate::http"]),
+        (
+            "src/broker",
+            &["crate::store", "crate::rules", "crate::pipeline", "crate::operator", "crate::http"],
+        ),
         ("src/pipeline", &["crate::operator"]),
     ];
     for (folder, words) in later {
@@ -75,14 +97,22 @@ fn no_module_knows_a_later_one() {
 
 #[test]
 fn sql_stands_in_the_store_and_amqp_in_the_broker() {
-    let others: Vec<Source> = sources("src").into_iter().filter(|s| !s.path.starts_with("src/store/")).collect();
-    assert_none(offences(&others, &["sqlx::query", "SELECT ", "INSERT INTO", "DELETE FROM"]), "SQL stands in src/store only");
-    let others: Vec<Source> = sources("src").into_iter().filter(|s| !s.path.starts_with("src/broker/")).collect();
+    let others: Vec<Source> =
+        sources("src").into_iter().filter(|s| !s.path.starts_with("src/store/")).collect();
+    assert_none(
+        offences(&others, &["sqlx::query", "SELECT ", "INSERT INTO", "DELETE FROM"]),
+        "SQL stands in src/store only",
+    );
+    let others: Vec<Source> =
+        sources("src").into_iter().filter(|s| !s.path.starts_with("src/broker/")).collect();
     assert_none(offences(&others, &["lapin::"]), "AMQP stands in src/broker only");
 }
 
 #[test]
 fn nothing_is_unwrapped_or_left_to_do() {
     let words = [".unwrap()", "todo!(", "unimplemented!(", "dbg!("];
-    assert_none(offences(&sources("src"), &words), "errors are handled, or an `expect` states why there is none");
+    assert_none(
+        offences(&sources("src"), &words),
+        "errors are handled, or an `expect` states why there is none",
+    );
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Batch, Interrupted, Received};
+use super::watch::Backlog;
 use super::{Shared, given_up};
 use crate::broker::{
     Acks, BrokerError, Consumer, Delivery, HeaderValue, Subscription, Token, headers_to_json,
@@ -93,8 +94,13 @@ async fn session(
     else {
         return Ok(());
     };
+    // From before the first message is taken: others then wait for it too.
+    let mut backlog = match purpose {
+        Purpose::Events => Some(Backlog::open(shared).await?),
+        Purpose::GivenUp => None,
+    };
     let mut lanes = Lanes::start(shared, purpose, &consumer.acks());
-    let ended = receive(shared, purpose, &mut consumer, &mut lanes, outage, stop).await;
+    let ended = receive(shared, &mut backlog, &mut consumer, &mut lanes, outage, stop).await;
     match ended {
         Ok(()) => lanes.drain().await,
         Err(_) => lanes.abandon().await,
@@ -122,7 +128,7 @@ async fn open(shared: &Arc<Shared>, purpose: Purpose) -> Result<Consumer, Sessio
 
 async fn receive(
     shared: &Arc<Shared>,
-    purpose: Purpose,
+    backlog: &mut Option<Backlog>,
     consumer: &mut Consumer,
     lanes: &mut Lanes,
     outage: &mut Outage,
@@ -139,31 +145,39 @@ async fn receive(
                 if lanes.has_worked() {
                     outage.over();
                 }
-                if purpose == Purpose::Events && shared.deadlines_are_held() {
-                    look_for_drained(shared, consumer, lanes).await?;
+                if let Some(known) = backlog
+                    && look_for_drained(shared, known, consumer, lanes).await?
+                {
+                    *backlog = None;
                 }
             }
         }
     }
 }
 
-/// The broker answers on the channel that it delivers on, so what it sent before the
-/// answer has arrived: once that is taken too and done, nothing is left.
+/// Whether deadlines wait no longer. The broker answers on the channel that it delivers on,
+/// so what it sent before the answer has arrived: once that is taken too and done, nothing
+/// is left of ours, and it is looked whether others have something left.
 async fn look_for_drained(
     shared: &Shared,
+    backlog: &mut Backlog,
     consumer: &mut Consumer,
     lanes: &mut Lanes,
-) -> Result<(), SessionError> {
+) -> Result<bool, SessionError> {
+    if !shared.deadlines_are_held() {
+        return Ok(true);
+    }
     let ready = consumer.ready().await?;
     let mut arrived = false;
     while let Some(delivery) = consumer.next().now_or_never() {
         lanes.take(delivery?);
         arrived = true;
     }
-    if ready == 0 && !arrived && lanes.in_hand() == 0 {
-        shared.release_deadlines();
+    if ready > 0 || arrived || lanes.in_hand() > 0 || !backlog.is_the_last().await? {
+        return Ok(false);
     }
-    Ok(())
+    shared.release_deadlines();
+    Ok(true)
 }
 
 /// A message in hand, judged.

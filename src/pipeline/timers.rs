@@ -15,7 +15,7 @@ use super::Shared;
 use super::apply::{Batch, Interrupted};
 use crate::retry::Outage;
 use crate::rules::CaseId;
-use crate::store::{cases, outbox, wake_ups};
+use crate::store::{cases, leases, wake_ups};
 
 /// The most cases in one transaction.
 const LIMIT: i64 = 200;
@@ -84,7 +84,7 @@ impl Watch {
 
     async fn lease(&mut self) -> Result<bool, TimerError> {
         if !self.leased {
-            self.leased = outbox::try_timers(&mut self.lease).await?;
+            self.leased = leases::try_timers(&mut self.lease).await?;
         }
         Ok(self.leased)
     }

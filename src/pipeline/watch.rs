@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +13,7 @@ use super::metrics::Levels;
 use super::{Metrics, Shared};
 use crate::broker::{BrokerError, Names, QueueDepth, Session, backlog};
 use crate::contract::{RejectionCode, Stream, Timestamp};
+use crate::store::leases;
 use crate::store::status::{self, Figures};
 
 /// How often the queues are looked at while deadlines wait for them.
@@ -82,6 +84,36 @@ pub fn since(moment: Option<Timestamp>, now: Timestamp) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
+/// What this processor had to take from the queues when its session began. While it is not
+/// done, no processor concludes anything from absence: the others can't see what this one has
+/// in hand. Ends with its connection.
+pub struct Backlog {
+    lease: PoolConnection<Postgres>,
+    done: bool,
+}
+
+impl Backlog {
+    pub async fn open(shared: &Shared) -> Result<Backlog, sqlx::Error> {
+        let mut lease = shared.pool.acquire().await?;
+        lease.close_on_drop();
+        leases::have_backlog(&mut lease).await?;
+        Ok(Backlog { lease, done: false })
+    }
+
+    /// Ours is done; whether everybody's is.
+    pub async fn is_the_last(&mut self) -> Result<bool, sqlx::Error> {
+        if !self.done {
+            leases::have_no_backlog(&mut self.lease).await?;
+            self.done = true;
+        }
+        Ok(!leases::anyone_has_backlog(&mut self.lease).await?)
+    }
+}
+
+async fn anyone_has_backlog(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    leases::anyone_has_backlog(&mut *pool.acquire().await?).await
+}
+
 /// For a processor that consumes nothing: deadlines wait until the queues were seen empty
 /// twice in a row, so that what was just taken from them is likely stored.
 pub async fn watch_backlog(shared: Arc<Shared>, stop: CancellationToken) {
@@ -93,7 +125,8 @@ pub async fn watch_backlog(shared: Arc<Shared>, stop: CancellationToken) {
         let waiting = |depths: &Vec<QueueDepth>| {
             depths.iter().filter(|depth| depth.stream.is_some()).any(|depth| depth.ready != Some(0))
         };
-        let empty = depths.is_ok_and(|depths| !waiting(&depths));
+        let elsewhere = anyone_has_backlog(&shared.pool).await.unwrap_or(true);
+        let empty = depths.is_ok_and(|depths| !waiting(&depths)) && !elsewhere;
         if empty && empty_before {
             shared.release_deadlines();
         }

@@ -248,13 +248,16 @@ impl<'a> Thread<'a> {
         self.entries[index].search = search;
     }
 
+    fn known(&self, order_id: &Identifier) -> Option<&Identity> {
+        let found = || self.neighbours.candidates.iter().find(|order| order.order_id == *order_id);
+        self.neighbours.named.get(order_id).or_else(found)
+    }
+
     /// The order that a message without one follows its thread into.
     fn followed(&self, message: &MessageSent) -> Option<(&Owner, Fit)> {
         let owner = self.owner.as_ref()?;
-        let known = self.neighbours.named.get(&owner.order_id).or_else(|| {
-            self.neighbours.candidates.iter().find(|order| order.order_id == owner.order_id)
-        });
-        Some((owner, known.map_or(Fit::Same, |order| fit(message, order))))
+        let fit = self.known(&owner.order_id).map_or(Fit::Same, |order| fit(message, order));
+        Some((owner, fit))
     }
 
     fn placement(&self, entry: &Entry) -> Placement {
@@ -357,9 +360,12 @@ impl<'a> Thread<'a> {
                 (fit(entry.message, order) == Fit::OtherSeller).then(|| time.max(order.placed_at))
             }
             None => {
+                // Of a thread that had no order yet when it was written, it is judged alone.
                 let (owner, fit) = self.followed(entry.message)?;
-                let searched = matches!(entry.search, Search::Found(_) | Search::Several(_));
-                (fit == Fit::OtherSeller && !searched).then(|| time.max(owner.since))
+                let searched = entry.search != Search::NotNeeded;
+                let order = self.known(&owner.order_id)?;
+                (fit == Fit::OtherSeller && owner.since <= time && !searched)
+                    .then(|| time.max(order.placed_at))
             }
         }
     }

@@ -16,6 +16,7 @@ pub mod groups;
 pub mod history;
 pub mod identities;
 pub mod inspection;
+pub mod leases;
 pub mod ledger;
 pub mod lookups;
 pub mod orders;

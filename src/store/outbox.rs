@@ -141,15 +141,3 @@ pub async fn release_lanes(conn: &mut PgConnection, lanes: &[i16]) -> Result<()>
         .await?;
     Ok(())
 }
-
-/// What tells the lease of the timers from the lanes'.
-const TIMERS: i32 = -1;
-
-/// Leases the timers, for as long as this connection lasts: one processor looks after time.
-pub async fn try_timers(conn: &mut PgConnection) -> Result<bool> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-        .bind(LANE_LOCKS)
-        .bind(TIMERS)
-        .fetch_one(conn)
-        .await
-}
