@@ -178,7 +178,7 @@ pub fn for_every_history(property: impl Fn(&History) -> Result<(), String> + Syn
 fn seeds() -> (u64, u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let full = std::env::var("OTODOKE_TEST_FULL").is_ok_and(|value| value == "1");
-    let count = number("OTODOKE_HISTORIES").unwrap_or(if full { 1_000_000 } else { 2_000 });
+    let count = number("OTODOKE_HISTORIES").unwrap_or(if full { 1_000_000 } else { 600 });
     (number("OTODOKE_SEED").unwrap_or(1), count)
 }
 
