@@ -48,16 +48,14 @@ fn marketplaces_own(day: &mut Day) -> Story {
 /// X1, and a duplicate that changes nothing.
 fn twice(day: &mut Day) -> Story {
     let title = "An order is announced by two systems, and by one of them twice in the same words";
-    let story = day
-        .story("3h", title, &TEA, &HANAKO)
+    day.story("3h", title, &TEA, &HANAKO)
         .placed(&[("茶杓", 1, 1_650, 250)], json!({}))
         .again(|_| {})
         .again(|second| {
             let text = String::from_utf8_lossy(&second.body);
             let moved = text.replace("/marketplace/orders", "/marketplace/orders-backup");
             second.body = moved.into_bytes();
-        });
-    story
+        })
 }
 
 fn quantity(actor: &str, quantity: i64) -> Value {
