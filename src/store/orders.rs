@@ -77,13 +77,3 @@ pub async fn show(conn: &mut PgConnection, order: &Identifier) -> Result<Option<
     .await?;
     Ok(Some(shown).filter(|shown| shown["events"] != 0))
 }
-
-/// The orders of a seller with their statuses, by id.
-pub async fn report(conn: &mut PgConnection, seller: &Identifier) -> Result<Vec<(String, String)>> {
-    sqlx::query_as(
-        "SELECT order_id, status FROM read_model.orders WHERE seller_id = $1 ORDER BY order_id",
-    )
-    .bind(seller.as_str())
-    .fetch_all(conn)
-    .await
-}

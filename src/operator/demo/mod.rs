@@ -166,6 +166,7 @@ async fn hold(settings: &Settings, stop: &CancellationToken) -> Result<()> {
         say(&format!("  export OTODOKE_PREFIX='{}'", services.prefix))?;
     }
     say("  otodoke tail                # derived events as they come")?;
+    say(&format!("  otodoke report orders --seller {}", day::sweets()))?;
     say("  psql \"$DATABASE_URL\" -c 'TABLE read_model.orders'")?;
     say(&format!("  curl http://{}/metrics", services.http_addr))?;
     stop.cancelled().await;

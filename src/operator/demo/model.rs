@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::day::Sent;
+use super::day::{STRIPPED, Sent};
 use crate::contract::{
     Accepted, Event, EventRef, Message, RejectionCode, Span, Stream, Timestamp, intake,
 };
@@ -20,11 +20,16 @@ pub struct Model {
     pub duplicates: i64,
     /// All of them.
     pub published: i64,
+    /// Fields among them that are to be stripped (V2).
+    pub to_strip: u64,
 }
 
 impl Model {
     pub fn take(&mut self, sent: &Sent, now: Timestamp, max_clock_skew: Span) {
         self.published += 1;
+        let body = String::from_utf8_lossy(&sent.body);
+        self.to_strip +=
+            STRIPPED.map(|field| body.matches(field).count() as u64).iter().sum::<u64>();
         match judge(sent, now, max_clock_skew) {
             Err(code) => self.bury(code),
             Ok(accepted) => match self.accepted.entry(accepted.event.key.clone()) {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::checks::Exercise;
-use super::day::{BUYERS, PAYMENT_NUMBER, POINTS_USED};
+use super::day::{BUYERS, PAYMENT_NUMBER, POINTS_USED, STRIPPED};
 use super::log::KeptLog;
 use super::play::Play;
 use crate::store::inspection::{self, Glimpse};
@@ -24,17 +24,14 @@ pub fn hidden_until_needed(play: &Play, applied: Option<&Exercise>) -> Exercise 
 }
 
 /// V2: points and payment numbers were sent, and no row holds them.
-pub async fn stripped(conn: &mut sqlx::PgConnection) -> Result<Exercise> {
+pub async fn stripped(play: &Play, conn: &mut sqlx::PgConnection) -> Result<Exercise> {
     let points = POINTS_USED.to_string();
-    let secrets = [PAYMENT_NUMBER, &points, "points_used", "payment_number", "confirmation_number"];
+    let secrets: Vec<&str> = STRIPPED.into_iter().chain([PAYMENT_NUMBER, &points]).collect();
     let rows = inspection::rows_holding(conn, &secrets).await?;
     let problem = (rows > 0).then(|| format!("{rows} rows hold what was to be stripped"));
     let example = "points_used and payment numbers were sent, no row holds them".to_owned();
-    Ok(Exercise::of(SENT_SECRETS, example, problem))
+    Ok(Exercise::of(play.model.to_strip, example, problem))
 }
-
-/// How many fields the stories send that are stripped.
-const SENT_SECRETS: u64 = 4;
 
 /// V3: names, addresses, numbers and letters of the day, in the log or the metrics.
 pub fn ids_only(metrics: &str) -> Exercise {

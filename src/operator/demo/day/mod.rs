@@ -23,6 +23,8 @@ use crate::contract::{Identifier, InputType, Span, Stream, Timestamp};
 /// Stripped wherever they stand (V2): recognised by values that stand nowhere else.
 pub const POINTS_USED: i64 = 48_151_623;
 pub const PAYMENT_NUMBER: &str = "8812-4471-9935";
+/// The fields in which they are sent.
+pub const STRIPPED: [&str; 3] = ["points_used", "payment_number", "confirmation_number"];
 
 /// The seller whose order report is held against the stories (O1).
 pub fn sweets() -> Identifier {

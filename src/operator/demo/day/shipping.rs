@@ -59,8 +59,10 @@ fn put_together(day: &mut Day) -> [Story; 2] {
         .regular()
         .placed(&[("バタークッキー", 1, 1_620, 700)], json!({}));
     let title = "Both go in one parcel, and what that saves of the shipping goes back to her";
-    let second =
-        day.story("17h", title, &SWEETS, &YUKI).placed(&[("塩キャラメル", 2, 864, 700)], json!({}));
+    let second = day
+        .story("17h", title, &SWEETS, &YUKI)
+        .regular()
+        .placed(&[("塩キャラメル", 2, 864, 700)], json!({}));
     let together = |with: &Story| {
         json!({
             "package_id": "P-TOGETHER", "carrier": "Yamato", "combined_with": [with.order],
