@@ -14,6 +14,8 @@ pub mod pipeline;
 
 pub mod http;
 
+pub mod processor;
+
 pub mod operator;
 
 pub mod config;

@@ -14,7 +14,7 @@ use super::output::{progress, say, table};
 use crate::config::Settings;
 use crate::contract::Identifier;
 use crate::pipeline::apply::{Change, ChangeKind, Door, Outcome};
-use crate::pipeline::{door, pool};
+use crate::processor::{door, pool};
 use crate::rules::CaseId;
 use crate::store::{cases, orders};
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::pipeline::{self, Part};
+use crate::processor::{self, Part};
 
 /// Run the processor: consumers, relay, timers and the HTTP endpoints
 ///
@@ -36,7 +36,7 @@ pub async fn run(arguments: RunArguments, settings: &Settings) -> Result<ExitCod
     };
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    pipeline::run(settings, &parts, !arguments.no_setup, stop).await?;
+    processor::run(settings, &parts, !arguments.no_setup, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

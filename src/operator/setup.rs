@@ -8,7 +8,7 @@ use serde_json::json;
 use super::output::say;
 use crate::broker::{Names, Session, declare};
 use crate::config::Settings;
-use crate::{pipeline, store};
+use crate::{processor, store};
 
 /// Bring the database's schema up to date
 ///
@@ -18,7 +18,7 @@ use crate::{pipeline, store};
 pub struct MigrateArguments {}
 
 pub async fn migrate(_: MigrateArguments, settings: &Settings) -> Result<ExitCode> {
-    let pool = pipeline::pool(settings)?;
+    let pool = processor::pool(settings)?;
     store::migrate(&pool).await.context("the database can't be set up")?;
     say("the database is up to date")?;
     Ok(ExitCode::SUCCESS)

@@ -30,7 +30,7 @@ use super::output::say;
 use super::run::stop_on_signals;
 use crate::config::Settings;
 use crate::contract::Timestamp;
-use crate::pipeline::{self, Part, ProcessorError};
+use crate::processor::{self, Part, ProcessorError};
 use checks::Findings;
 use day::Day;
 use narrator::Narrator;
@@ -109,7 +109,7 @@ fn start_processor(
 ) -> JoinHandle<Result<(), ProcessorError>> {
     let parts = Part::ALL.into_iter().collect();
     // The stage is set up already.
-    tokio::spawn(async move { pipeline::run(&settings, &parts, false, stop).await })
+    tokio::spawn(async move { processor::run(&settings, &parts, false, stop).await })
 }
 
 /// The stories, the summary, and holding on until somebody ends it.

@@ -12,7 +12,7 @@ use super::model::Model;
 use super::narrator::Narrator;
 use crate::broker::{Names, Outcome, Outgoing, Publisher};
 use crate::contract::{Span, Timestamp};
-use crate::pipeline;
+use crate::processor;
 use crate::store::inspection::{self, Glimpse};
 use crate::store::{self, ledger, status};
 
@@ -39,7 +39,7 @@ impl Play {
         let url = settings.services.amqp_url()?;
         let names = Names::new(&settings.services.prefix)?;
         Ok(Play {
-            pool: pipeline::pool(settings)?,
+            pool: processor::pool(settings)?,
             audience: Audience::seat(url, &names, narrator.speaks()).await?,
             publisher: Publisher::open(url).await?,
             names,

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::rules::Policy;
 use crate::sandbox::{Options, Sandbox};
 use crate::store::database::OwnDatabase;
-use crate::{pipeline, store};
+use crate::{processor, store};
 
 /// The services of one demonstration. To be cleared in the end; what is private goes even
 /// where this process is killed.
@@ -73,7 +73,7 @@ impl Stage {
                 .join(".");
             self.names = Some(Names::new(&self.settings.services.prefix)?);
         }
-        store::migrate(&pipeline::pool(&self.settings)?).await?;
+        store::migrate(&processor::pool(&self.settings)?).await?;
         self.declare().await
     }
 
