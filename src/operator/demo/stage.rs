@@ -42,6 +42,7 @@ impl Stage {
         match stage.take_place(options).await {
             Ok(()) => Ok(stage),
             Err(error) => {
+                // The first failure is told: one of clearing up after it says less.
                 let _ = stage.clear().await;
                 Err(error)
             }
