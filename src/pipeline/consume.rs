@@ -90,15 +90,8 @@ async fn session(
     outage: &mut Outage,
     stop: &CancellationToken,
 ) -> Result<(), SessionError> {
-    let Some(mut consumer) = stop.run_until_cancelled(open(shared, purpose)).await.transpose()?
-    else {
-        return Ok(());
-    };
-    // From before the first message is taken: others then wait for it too.
-    let mut backlog = match purpose {
-        Purpose::Events => Some(Backlog::open(shared).await?),
-        Purpose::GivenUp => None,
-    };
+    let opened = stop.run_until_cancelled(open(shared, purpose)).await.transpose()?;
+    let Some((mut consumer, mut backlog)) = opened else { return Ok(()) };
     let mut lanes = Lanes::start(shared, purpose, &consumer.acks());
     let ended = receive(shared, &mut backlog, &mut consumer, &mut lanes, outage, stop).await;
     match ended {
@@ -110,7 +103,10 @@ async fn session(
 }
 
 /// The database first: there is no sense in taking what can't be stored.
-async fn open(shared: &Arc<Shared>, purpose: Purpose) -> Result<Consumer, SessionError> {
+async fn open(
+    shared: &Arc<Shared>,
+    purpose: Purpose,
+) -> Result<(Consumer, Option<Backlog>), SessionError> {
     shared.read_clock().await?;
     shared.declare().await?;
     let settings = &shared.settings;
@@ -118,12 +114,17 @@ async fn open(shared: &Arc<Shared>, purpose: Purpose) -> Result<Consumer, Sessio
         Purpose::Events => Subscription::Streams(Stream::ALL.to_vec()),
         Purpose::GivenUp => Subscription::DeadQueue,
     };
+    // Before the broker can deliver anything: from then on others have to wait for it.
+    let backlog = match purpose {
+        Purpose::Events => Some(Backlog::open(shared).await?),
+        Purpose::GivenUp => None,
+    };
     let consumer =
         Consumer::open(&shared.amqp_url, &shared.names, &subscription, settings.prefetch).await?;
     if purpose == Purpose::Events {
         shared.hold_deadlines();
     }
-    Ok(consumer)
+    Ok((consumer, backlog))
 }
 
 async fn receive(

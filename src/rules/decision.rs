@@ -9,8 +9,8 @@ use crate::contract::derived::{
     GuaranteeBasis, LinePieces, OrderStatus, RefundReason, ReturnedBecause,
 };
 use crate::contract::{
-    Actor, Address, Currency, Derived, EventRef, Identifier, PackageStatus, Party, PaymentMethod,
-    Rule, Text, Timestamp, Topic,
+    Address, Currency, Derived, EventRef, Identifier, PackageStatus, Party, PaymentMethod, Rule,
+    Text, Timestamp, Topic,
 };
 
 /// One order, or one inquiry thread. Threads sort before orders, which is the
@@ -189,16 +189,6 @@ impl Awaiting {
             Awaiting::Seller => "seller",
             Awaiting::Buyer => "buyer",
             Awaiting::Nobody => "nobody",
-        }
-    }
-}
-
-impl From<Awaiting> for Option<Actor> {
-    fn from(awaiting: Awaiting) -> Self {
-        match awaiting {
-            Awaiting::Seller => Some(Actor::Seller),
-            Awaiting::Buyer => Some(Actor::Buyer),
-            Awaiting::Nobody => None,
         }
     }
 }

@@ -217,15 +217,19 @@ impl Goods {
         })
     }
 
-    /// Dispatches what is named, else all that is still to ship. Units count from the line's first.
-    pub fn dispatch(&mut self, named: Option<&[LineQuantity]>) -> Taken {
-        let wanted: Vec<(usize, Option<i64>)> = match named {
+    /// The lines that are meant, with the pieces where they are named: all lines where none is.
+    fn wanted(&self, named: Option<&[LineQuantity]>) -> Vec<(usize, Option<i64>)> {
+        match named {
             Some(named) => self.known(named).collect(),
             None => self.standing().map(|(index, _)| (index, None)).collect(),
-        };
+        }
+    }
+
+    /// Dispatches what is named, else all that is still to ship. Units count from the line's first.
+    pub fn dispatch(&mut self, named: Option<&[LineQuantity]>) -> Taken {
         let mut taken =
             Taken { unknown: self.unknown_of(named.unwrap_or_default()), ..Taken::default() };
-        for (index, pieces) in wanted {
+        for (index, pieces) in self.wanted(named) {
             let line = &mut self.lines[index];
             let ordered = (line.quantity - line.shipped).max(0);
             let asked_for = pieces.unwrap_or_else(|| line.left());
@@ -244,13 +248,9 @@ impl Goods {
 
     /// Cancels what is named, else everything that is left to ship. Units count from the line's last.
     pub fn cancel(&mut self, named: Option<&[LineQuantity]>) -> Taken {
-        let wanted: Vec<(usize, Option<i64>)> = match named {
-            Some(named) => self.known(named).collect(),
-            None => self.standing().map(|(index, _)| (index, None)).collect(),
-        };
         let mut taken =
             Taken { unknown: self.unknown_of(named.unwrap_or_default()), ..Taken::default() };
-        for (index, pieces) in wanted {
+        for (index, pieces) in self.wanted(named) {
             let line = &mut self.lines[index];
             let pieces = pieces.unwrap_or(i64::MAX).min(line.left());
             if pieces > 0 {
