@@ -16,7 +16,7 @@ use crate::http;
 use crate::pipeline::apply::{self, Door};
 use crate::pipeline::failure::{self, Class};
 use crate::pipeline::{
-    Metrics, Probe, Purpose, Services, Shared, consume, relay, timers, watch_backlog,
+    Metrics, Probe, Purpose, Services, Shared, consume, relay, replays, timers, watch_backlog,
 };
 use crate::retry::Outage;
 use crate::store;
@@ -203,5 +203,6 @@ fn start(
     }
     if parts.contains(&Part::Timers) {
         tasks.spawn(timers(shared.clone(), stop.clone()));
+        tasks.spawn(replays(shared.clone(), stop.clone()));
     }
 }

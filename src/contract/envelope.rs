@@ -61,7 +61,7 @@ impl Mode {
 }
 
 /// The attribute that a header carries.
-fn attribute(header: &str) -> Option<&str> {
+pub(super) fn attribute(header: &str) -> Option<&str> {
     PREFIXES.into_iter().find_map(|prefix| header.strip_prefix(prefix))
 }
 

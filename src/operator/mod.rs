@@ -22,6 +22,7 @@ mod setup;
 mod status;
 mod tail;
 mod validate;
+mod who;
 
 use std::process::ExitCode;
 

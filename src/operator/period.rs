@@ -1,5 +1,7 @@
 //! Stretches of time on the command line: `--from 2026-03-01 --to 2026-03-31`.
 
+use std::fmt;
+
 use crate::config::Settings;
 use crate::contract::{ReplyBy, Timestamp};
 
@@ -16,6 +18,15 @@ pub fn limit(text: &str) -> Result<Limit, String> {
     serde_json::from_value(text.into())
         .map(Limit)
         .map_err(|_| format!("`{text}` is neither of: {FORM}"))
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ReplyBy::At(moment) => moment.fmt(f),
+            ReplyBy::EndOf(day) => day.fmt(f),
+        }
+    }
 }
 
 impl Limit {

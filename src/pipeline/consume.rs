@@ -291,6 +291,7 @@ fn judge_event(shared: &Shared, stream: Stream, delivery: Delivery) -> Received 
         headers: headers_to_json(&delivery.properties.headers),
         content_type: delivery.properties.content_type,
         body: delivery.body,
+        claim: None,
         judged,
     }
 }

@@ -28,6 +28,7 @@ pub fn judge(names: &Names, delivery: Delivery) -> Received {
         headers: headers_to_json(&delivery.properties.headers),
         content_type: delivery.properties.content_type,
         body: delivery.body,
+        claim: None,
         judged: Err(Rejection {
             code,
             pointer: None,

@@ -2,7 +2,7 @@
 //!
 //! [`consume`] takes messages, [`apply`] is the door through which everything that changes a
 //! case goes, [`relay`] sends what the door has derived, [`timers`] bring back what time
-//! changes. Each finds its work in tables or queues; none trusts memory.
+//! changes, [`replay`] brings back dead letters. Each finds its work in tables or queues; none trusts memory.
 
 pub mod apply;
 mod clock;
@@ -12,6 +12,7 @@ mod given_up;
 mod hold;
 mod metrics;
 mod relay;
+pub mod replay;
 mod shared;
 mod timers;
 mod watch;
@@ -21,6 +22,7 @@ pub use consume::{Purpose, consume};
 pub use hold::Hold;
 pub use metrics::Metrics;
 pub use relay::relay;
+pub use replay::replays;
 pub use shared::{Services, Shared};
 pub use timers::timers;
 pub use watch::{Probe, since, watch_backlog};

@@ -41,6 +41,15 @@ pub async fn have_no_backlog(conn: &mut PgConnection) -> Result<()> {
 
 /// Whether any processor says that it has a backlog.
 pub async fn anyone_has_backlog(conn: &mut PgConnection) -> Result<bool> {
+    anyone_has(conn, BACKLOG).await
+}
+
+/// Whether any processor looks after time, and so after all that tables hold to be done.
+pub async fn anyone_has_timers(conn: &mut PgConnection) -> Result<bool> {
+    anyone_has(conn, TIMERS).await
+}
+
+async fn anyone_has(conn: &mut PgConnection, lease: i32) -> Result<bool> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM pg_locks
              WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND objsubid = 2
@@ -48,7 +57,7 @@ pub async fn anyone_has_backlog(conn: &mut PgConnection) -> Result<bool> {
                                            WHERE datname = current_database()))",
     )
     .bind(sqlx::postgres::types::Oid(LEASES.unsigned_abs()))
-    .bind(sqlx::postgres::types::Oid(BACKLOG.unsigned_abs()))
+    .bind(sqlx::postgres::types::Oid(lease.unsigned_abs()))
     .fetch_one(conn)
     .await
 }

@@ -6,6 +6,7 @@
 //! a row should say, and never read this machine's clock: the database's is the same
 //! for all processors.
 
+pub mod audit;
 pub mod cases;
 pub mod database;
 pub mod dead_letters;
@@ -24,6 +25,7 @@ pub mod outbox;
 pub mod policies;
 pub mod read_model;
 pub mod releases;
+pub mod replays;
 pub mod report;
 mod schema;
 pub mod status;

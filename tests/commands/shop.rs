@@ -61,6 +61,7 @@ impl Shop {
             headers: json!({ "x-first-death-queue": "q", "customer": "Hanako" }),
             body: body.to_vec(),
             judged: intake(&message, now, Span::minutes(10)).map_err(|rejection| *rejection),
+            claim: None,
         };
         let batch = Batch { received: vec![received], ..Batch::default() };
         self.door.apply(&batch).await.unwrap()
@@ -77,6 +78,15 @@ impl Shop {
         run(arguments, self.services.database_url(), self.services.amqp_url(), &self.services)
     }
 
+    /// The same with other variables of the environment.
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+        let (database, broker) = (self.services.database_url(), self.services.amqp_url());
+        let output = command(arguments, database, broker, &self.services)
+            .envs(variables.iter().copied())
+            .output();
+        Ran::from(output.unwrap())
+    }
+
     /// The same where it has to succeed; what it printed, as JSON.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let ran = self.run(&[arguments, &["--json"]].concat());
@@ -87,14 +97,18 @@ impl Shop {
 
 /// Runs `otodoke` with these addresses.
 pub fn run(arguments: &[&str], database_url: &str, amqp_url: &str, services: &Services) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_otodoke"))
+    Ran::from(command(arguments, database_url, amqp_url, services).output().unwrap())
+}
+
+fn command(arguments: &[&str], database_url: &str, amqp_url: &str, services: &Services) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_otodoke"));
+    command
         .args(arguments)
+        .env_remove("VISUAL")
         .env("DATABASE_URL", database_url)
         .env("AMQP_URL", amqp_url)
-        .env("OTODOKE_PREFIX", services.prefix())
-        .output()
-        .unwrap();
-    Ran::from(output)
+        .env("OTODOKE_PREFIX", services.prefix());
+    command
 }
 
 impl From<Output> for Ran {

@@ -86,6 +86,7 @@ pub fn received(event_type: &str, event_id: &str, time: &str, data: Value) -> Re
         headers: json!({}),
         body: data.to_string().into_bytes(),
         judged: Ok(accepted),
+        claim: None,
     }
 }
 
@@ -105,6 +106,7 @@ pub fn refused(body: &[u8], code: RejectionCode) -> Received {
             event_id: None,
             event_type: Some("x".repeat(9000)),
         }),
+        claim: None,
     }
 }
 

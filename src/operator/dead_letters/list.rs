@@ -4,15 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use super::filters::Filters;
 use crate::config::Settings;
-use crate::contract::{Identifier, RejectionCode, Stream, Timestamp};
+use crate::contract::Timestamp;
 use crate::operator::database::connect;
-use crate::operator::order::order_id;
 use crate::operator::output::{say, table};
-use crate::operator::period::{self, Limit};
-use crate::store::dead_letters::{self, Filter, Summary};
+use crate::store::dead_letters::{self, Place, Summary};
 
 /// List refused messages, the latest first
 ///
@@ -36,88 +34,6 @@ pub struct ListArguments {
     #[arg(long)]
     json: bool,
 }
-
-/// Which dead letters are meant.
-#[derive(Debug, clap::Args)]
-pub struct Filters {
-    /// Refused for this: not-json, schema-violation, …
-    #[arg(long, value_name = "CODE", value_parser = code)]
-    code: Option<RejectionCode>,
-    /// Of this event type, as far as it could be read
-    #[arg(long = "type", value_name = "TYPE")]
-    event_type: Option<String>,
-    /// From this queue: orders, payments, shipments, messages
-    #[arg(long, value_name = "STREAM", value_parser = stream)]
-    stream: Option<Stream>,
-    /// With this order's number anywhere in the message
-    #[arg(long, value_name = "ORDER_ID", value_parser = order_id)]
-    order: Option<Identifier>,
-    /// Last seen on this day (in the setting time-zone) or after this moment
-    #[arg(long, value_name = "DATE", value_parser = period::limit)]
-    since: Option<Limit>,
-    /// Last seen up to the end of this day, or this moment
-    #[arg(long, value_name = "DATE", value_parser = period::limit)]
-    until: Option<Limit>,
-    /// With this text in the reason or in the message's bytes
-    #[arg(long, value_name = "TEXT")]
-    text: Option<String>,
-    /// The one with this id, whatever its status
-    #[arg(long, value_name = "ID")]
-    id: Option<Uuid>,
-    /// open, replayed, discarded or all; open unless --id is given
-    #[arg(long, value_name = "STATUS", value_enum)]
-    status: Option<Status>,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Open,
-    Replayed,
-    Discarded,
-    All,
-}
-
-fn code(name: &str) -> Result<RejectionCode, String> {
-    RejectionCode::from_name(name).ok_or_else(|| {
-        let all: Vec<&str> = RejectionCode::ALL.iter().map(|code| code.name()).collect();
-        format!("`{name}` is no code; there are {}", all.join(", "))
-    })
-}
-
-fn stream(name: &str) -> Result<Stream, String> {
-    Stream::from_name(name).ok_or_else(|| {
-        format!("`{name}` is no stream; there are orders, payments, shipments and messages")
-    })
-}
-
-impl Filters {
-    pub fn filter(&self, settings: &Settings) -> Filter {
-        Filter {
-            id: self.id,
-            code: self.code.map(|code| code.name().to_owned()),
-            event_type: self.event_type.clone(),
-            stream: self.stream.map(|stream| stream.name().to_owned()),
-            status: self.status().map(str::to_owned),
-            order: self.order.as_ref().map(ToString::to_string),
-            since: self.since.map(|limit| limit.beginning(settings)),
-            until: self.until.map(|limit| limit.end(settings)),
-            text: self.text.clone(),
-        }
-    }
-
-    fn status(&self) -> Option<&'static str> {
-        match self.status {
-            None if self.id.is_some() => None,
-            None | Some(Status::Open) => Some("open"),
-            Some(Status::Replayed) => Some("replayed"),
-            Some(Status::Discarded) => Some("discarded"),
-            Some(Status::All) => None,
-        }
-    }
-}
-
-/// A place in the list: when a dead letter was last seen, and which one it is.
-type Place = (Timestamp, Uuid);
 
 fn place(text: &str) -> Result<Place, String> {
     let parts = text.split_once('/');

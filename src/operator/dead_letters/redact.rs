@@ -107,6 +107,13 @@ fn masked(value: Value) -> Value {
     }
 }
 
+/// The value of a column of the read model, or of a member of an event by its name.
+pub fn column(name: &str, value: Value, personal: Personal) -> Value {
+    let is_hidden = STRIPPED.contains(&name)
+        || (personal == Personal::Hidden && PERSONAL.contains(&name) && name != "reason");
+    if is_hidden { masked(value) } else { value }
+}
+
 /// A header that carries an attribute of a binary event.
 pub fn is_attribute(header: &str) -> bool {
     ["cloudEvents_", "cloudEvents:"].iter().any(|prefix| header.starts_with(prefix))

@@ -9,17 +9,20 @@ use uuid::Uuid;
 use super::excerpt;
 use super::list::object;
 use super::redact::{self, Personal};
+use super::since::{self, Since};
 use crate::config::Settings;
 use crate::operator::database::connect;
 use crate::operator::output::{say, table};
+use crate::operator::who::who;
+use crate::store::audit;
 use crate::store::dead_letters::{self, DeadLetter};
 
 /// Show a refused message: its fields, headers and body, the fault marked
 ///
 /// Personal data (names, phone, address, e-mail, what messages say, and all that no schema
 /// knows) is hidden unless --reveal; points and payment codes always are. A body that isn't
-/// JSON is hidden as a whole. What is shown is a copy: nothing changes. Exits with 1 for an
-/// unknown id.
+/// JSON is hidden as a whole; who saw what --reveal shows is recorded. Tells how the broker came
+/// to give a message up, and what was done with it since. Exits with 1 for an unknown id.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   otodoke dead-letters show 0197f3a2-1c3e-7d40-9b1a-2f5f6f7a8b9c
@@ -42,9 +45,19 @@ pub async fn show(arguments: ShowArguments, settings: &Settings) -> Result<ExitC
         bail!("there is no dead letter {}", arguments.id);
     };
     let personal = if arguments.reveal { Personal::Shown } else { Personal::Hidden };
-    let text = match arguments.json {
-        true => serde_json::to_string_pretty(&for_programs(&letter, personal))?,
-        false => for_people(&letter, personal),
+    if arguments.reveal {
+        let (id, detail) = (arguments.id.to_string(), json!({ "command": "show" }));
+        audit::record(&mut connection, &who(), "reveal", Some(&id), &detail).await?;
+    }
+    let since = Since::read(&mut connection, &letter).await?;
+    let text = if arguments.json {
+        let mut shown = for_programs(&letter, personal);
+        shown["since"] = since.for_programs(&letter, personal);
+        serde_json::to_string_pretty(&shown)?
+    } else {
+        let deaths = since::deaths(&letter.headers).unwrap_or_default();
+        let since = since.for_people(&letter, personal);
+        format!("{}{deaths}{since}", for_people(&letter, personal).trim_end())
     };
     say(text.trim_end())?;
     Ok(ExitCode::SUCCESS)
@@ -110,7 +123,7 @@ fn fault(letter: &DeadLetter) -> Option<&str> {
     }
 }
 
-fn for_programs(letter: &DeadLetter, personal: Personal) -> Value {
+pub fn for_programs(letter: &DeadLetter, personal: Personal) -> Value {
     let mut shown = object(&letter.summary);
     shown["content_type"] = json!(letter.content_type);
     shown["headers"] = redact::headers(&letter.headers, personal);

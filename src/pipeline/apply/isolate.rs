@@ -104,13 +104,13 @@ impl Door {
 
 impl Batch {
     /// Messages and cases.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.received.len() + self.wake.len()
     }
 
     /// Two batches in the place of one, the second half first: the last is done next. Cases
     /// to be decided again come after the messages.
-    fn halve(mut self) -> Vec<Batch> {
+    pub(super) fn halve(mut self) -> Vec<Batch> {
         let half = self.size() / 2;
         let received = self.received.split_off(half.min(self.received.len()));
         let wake = self.wake.split_off(half.saturating_sub(self.received.len()));

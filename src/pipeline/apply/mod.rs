@@ -16,6 +16,8 @@ mod explain;
 mod isolate;
 mod neighbours;
 mod orders;
+mod rehearse;
+mod replay;
 mod threads;
 mod write;
 
@@ -25,6 +27,8 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use self::admit::Admission;
+use self::decide::Decided;
 use crate::contract::{Accepted, EventRef, Rejection, RejectionCode, Span, Stream, Timestamp};
 use crate::rules::{CaseId, Policy};
 use crate::store::cases::{Case, Parked};
@@ -34,6 +38,7 @@ use crate::store::{self, CaseSet};
 
 pub use explain::{Explanation, Told, explain};
 pub use isolate::Interrupted;
+pub use rehearse::{Fate, Rehearsal, RowChange};
 
 /// What the door needs to know beside the database.
 #[derive(Clone, Debug)]
@@ -57,6 +62,18 @@ pub struct Received {
     pub headers: Value,
     pub body: Vec<u8>,
     pub judged: Result<Accepted, Rejection>,
+    /// Where it is a dead letter on its way back.
+    pub claim: Option<Claim>,
+}
+
+/// A dead letter that a replay job has claimed. What becomes of it is recorded there, in the
+/// transaction that makes it so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub job: Uuid,
+    pub letter: Uuid,
+    /// Repaired: it isn't what came.
+    pub repaired: bool,
 }
 
 /// What is to be done in one transaction.
@@ -83,7 +100,7 @@ pub struct Outcome {
     pub next_at: Option<Timestamp>,
     /// Cases whose decision failed.
     pub parked: Vec<CaseId>,
-    /// What is newly derived or withdrawn; only for a rebuild.
+    /// What is newly derived or withdrawn; only for a rebuild and a rehearsal.
     pub changes: Vec<Change>,
 }
 
@@ -112,6 +129,8 @@ enum Mode {
     Rebuild,
     /// The same, but only the read model is written.
     Preview,
+    /// Like live, to be rolled back: reports what differs.
+    Rehearsal,
 }
 
 /// The one way to change a case.
@@ -144,7 +163,8 @@ impl Door {
 
     async fn run(&self, batch: &Batch, mode: Mode) -> Result<Outcome, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        let outcome = Pass::new(self, batch, mode).run(&mut transaction).await?;
+        let batch = replay::still_waiting(&mut transaction, batch).await?;
+        let outcome = Pass::new(self, &batch, mode).run(&mut transaction).await?;
         transaction.commit().await?;
         Ok(outcome)
     }
@@ -181,12 +201,21 @@ impl<'a> Pass<'a> {
     }
 
     async fn run(mut self, conn: &mut PgConnection) -> Result<Outcome, sqlx::Error> {
+        let (admission, decided) = self.prepare(conn).await?;
+        write::write(self, conn, &admission, decided).await
+    }
+
+    /// All but the writing: who comes in, and what the cases in hand come to.
+    async fn prepare(
+        &mut self,
+        conn: &mut PgConnection,
+    ) -> Result<(Admission<'a>, Decided), sqlx::Error> {
         let admission = admit::admit(conn, &self.batch.received).await?;
         self.take_wake_ups(conn).await?;
-        let threads = threads::place(&mut self, conn, &admission.fresh).await?;
-        let orders = orders::gather(&mut self, conn, &admission.fresh, &threads).await?;
-        let decided = decide::decide(&mut self, conn, &threads, &orders).await?;
-        write::write(self, conn, &admission, decided).await
+        let threads = threads::place(self, conn, &admission.fresh).await?;
+        let orders = orders::gather(self, conn, &admission.fresh, &threads).await?;
+        let decided = decide::decide(self, conn, &threads, &orders).await?;
+        Ok((admission, decided))
     }
 
     async fn take_wake_ups(&mut self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {

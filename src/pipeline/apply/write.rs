@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::admit::Admission;
 use super::decide::Decided;
 use super::difference::{Difference, Subject, difference};
-use super::{Change, ChangeKind, Mode, Outcome, Pass, Received};
+use super::{Change, ChangeKind, Mode, Outcome, Pass, Received, replay};
 use crate::contract::{Derived, DerivedType, EventDeadLettered, Published, Stream, Timestamp};
 use crate::rules::CaseId;
 use crate::store::cases::{self, Decided as DecidedCase};
@@ -41,6 +41,7 @@ pub(super) async fn write(
         let mut messages = write_derived(conn, &differences, now).await?;
         write_cases(&pass, conn, &decided, &differences, &mut outcome).await?;
         messages.extend(write_dead_letters(&pass, conn, admission, now).await?);
+        replay::record(&pass, conn, admission, now).await?;
         write_messages(conn, &messages, now, &mut outcome).await?;
     }
     count(&pass, conn, admission, now, &mut outcome).await?;
@@ -148,31 +149,31 @@ async fn write_cases(
     Ok(())
 }
 
-/// Files what was refused; the alerts for what is new are returned.
+/// Files what was refused; the alerts for what is new are returned. Letters on their way back
+/// are filed already.
 async fn write_dead_letters(
     pass: &Pass<'_>,
     conn: &mut PgConnection,
     admission: &Admission<'_>,
     now: Timestamp,
 ) -> Result<Vec<NewMessage>, sqlx::Error> {
-    if admission.dead.is_empty() {
-        return Ok(Vec::new());
-    }
     let refused: Vec<Refused<'_>> = admission
         .dead
         .iter()
-        .map(|(index, rejection)| {
-            let message: &Received = &pass.batch.received[*index];
-            Refused {
-                stream: message.stream,
-                routing_key: &message.routing_key,
-                content_type: message.content_type.as_deref(),
-                headers: &message.headers,
-                body: &message.body,
-                rejection,
-            }
+        .map(|(index, rejection)| (&pass.batch.received[*index], rejection))
+        .filter(|(message, _)| message.claim.is_none())
+        .map(|(message, rejection): (&Received, _)| Refused {
+            stream: message.stream,
+            routing_key: &message.routing_key,
+            content_type: message.content_type.as_deref(),
+            headers: &message.headers,
+            body: &message.body,
+            rejection,
         })
         .collect();
+    if refused.is_empty() {
+        return Ok(Vec::new());
+    }
     let new = dead_letters::file(conn, &refused, now).await?;
     let source = &pass.door.settings.source;
     Ok(new.into_iter().map(|(index, id)| alert(source, id, &refused[index], now)).collect())

@@ -1,12 +1,18 @@
 //! Messages that were refused, each kept as it came.
 
+mod end;
+mod find;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Digest, Result, SqlTime, digest, sql_time};
+pub use end::{Discarded, discard};
+pub use find::{DeadLetter, Filter, Group, Place, Summary, groups, ids, list, page, show, some};
+
+use super::{Digest, Result, digest, sql_time};
 use crate::contract::{Rejection, Stream, Timestamp};
 
 /// A message that was refused.
@@ -153,139 +159,6 @@ fn headers_of(message: &Refused<'_>) -> Value {
         Value::Null => Value::Object(Default::default()),
         other => serde_json::json!({ "": other }),
     }
-}
-
-/// What a list of dead letters is narrowed by; an absent one doesn't narrow.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub id: Option<Uuid>,
-    pub code: Option<String>,
-    pub event_type: Option<String>,
-    pub stream: Option<String>,
-    pub status: Option<String>,
-    /// Bytes of the body: the id, as it would stand in the event.
-    pub order: Option<String>,
-    pub since: Option<Timestamp>,
-    pub until: Option<Timestamp>,
-    /// In the detail, or in the body's bytes.
-    pub text: Option<String>,
-}
-
-/// A dead letter as a list shows it.
-#[derive(Clone, Debug, FromRow)]
-pub struct Summary {
-    pub id: Uuid,
-    pub stream: Option<String>,
-    pub routing_key: String,
-    pub event_source: Option<String>,
-    pub event_id: Option<String>,
-    pub event_type: Option<String>,
-    pub code: String,
-    pub detail: String,
-    pub pointer: Option<String>,
-    pub attempts: i64,
-    pub first_seen_at: SqlTime,
-    pub last_seen_at: SqlTime,
-    pub status: String,
-}
-
-/// Dead letters, the latest first; the next page is `before` the last one of this.
-pub async fn list(
-    conn: &mut PgConnection,
-    filter: &Filter,
-    before: Option<(Timestamp, Uuid)>,
-    limit: i64,
-) -> Result<Vec<Summary>> {
-    let quoted = filter.order.as_ref().map(|order| format!("\"{order}\"").into_bytes());
-    sqlx::query_as(
-        "SELECT id, stream, routing_key, event_source, event_id, event_type, code, detail, pointer,
-                attempts, first_seen_at, last_seen_at, status
-         FROM dead_letters
-         WHERE ($1::uuid IS NULL OR id = $1) AND ($2::text IS NULL OR code = $2)
-           AND ($3::text IS NULL OR event_type = $3) AND ($4::text IS NULL OR stream = $4)
-           AND ($5::text IS NULL OR status = $5)
-           AND ($6::timestamptz IS NULL OR last_seen_at >= $6)
-           AND ($7::timestamptz IS NULL OR last_seen_at <= $7)
-           AND ($8::bytea IS NULL OR position($8 IN body) > 0)
-           AND ($9::text IS NULL OR position($9 IN detail) > 0
-                OR position(convert_to($9, 'UTF8') IN body) > 0)
-           AND ($10::timestamptz IS NULL OR (last_seen_at, id) < ($10, $11))
-         ORDER BY last_seen_at DESC, id DESC LIMIT $12",
-    )
-    // With the values at hand the absent filters vanish, and the others can use their index.
-    .persistent(false)
-    .bind(filter.id)
-    .bind(&filter.code)
-    .bind(&filter.event_type)
-    .bind(&filter.stream)
-    .bind(&filter.status)
-    .bind(filter.since.map(sql_time))
-    .bind(filter.until.map(sql_time))
-    .bind(quoted)
-    .bind(&filter.text)
-    .bind(before.map(|(time, _)| sql_time(time)))
-    .bind(before.map(|(_, id)| id))
-    .bind(limit)
-    .fetch_all(conn)
-    .await
-}
-
-/// A dead letter with all that came.
-#[derive(Clone, Debug, FromRow)]
-pub struct DeadLetter {
-    #[sqlx(flatten)]
-    pub summary: Summary,
-    pub content_type: Option<String>,
-    pub body: Vec<u8>,
-    pub headers: Value,
-}
-
-/// One dead letter.
-pub async fn show(conn: &mut PgConnection, id: Uuid) -> Result<Option<DeadLetter>> {
-    sqlx::query_as(
-        "SELECT id, stream, routing_key, event_source, event_id, event_type, code, detail, pointer,
-                attempts, first_seen_at, last_seen_at, status, content_type, body, headers
-         FROM dead_letters WHERE id = $1",
-    )
-    .bind(id)
-    .fetch_optional(conn)
-    .await
-}
-
-/// Where a dead letter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Open,
-    Replayed,
-    Discarded,
-}
-
-impl Status {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Status::Open => "open",
-            Status::Replayed => "replayed",
-            Status::Discarded => "discarded",
-        }
-    }
-}
-
-/// Marks dead letters; those that aren't in the status `from` any more are left, and not
-/// returned.
-pub async fn mark(
-    conn: &mut PgConnection,
-    ids: &[Uuid],
-    from: Status,
-    to: Status,
-) -> Result<Vec<Uuid>> {
-    sqlx::query_scalar(
-        "UPDATE dead_letters SET status = $3 WHERE id = ANY ($1) AND status = $2 RETURNING id",
-    )
-    .bind(ids)
-    .bind(from.name())
-    .bind(to.name())
-    .fetch_all(conn)
-    .await
 }
 
 #[cfg(test)]

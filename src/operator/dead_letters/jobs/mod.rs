@@ -1,0 +1,172 @@
+//! `otodoke dead-letters jobs`: replays under way, and those that were.
+
+pub mod follow;
+mod show;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use sqlx::{Acquire, PgConnection};
+use uuid::Uuid;
+
+use crate::config::Settings;
+use crate::contract::Timestamp;
+use crate::operator::database::connect;
+use crate::operator::output::{say, table};
+use crate::operator::who::who;
+use crate::store::audit;
+use crate::store::replays::{self, Job};
+
+/// Replay jobs: list, show, pause, resume, cancel
+#[derive(Subcommand, Debug)]
+pub enum JobsCommand {
+    List(ListArguments),
+    Show(show::ShowArguments),
+    Pause(PauseArguments),
+    Resume(ResumeArguments),
+    Cancel(CancelArguments),
+}
+
+/// List replay jobs, the latest first
+#[derive(Debug, clap::Args)]
+pub struct ListArguments {
+    /// The most to list
+    #[arg(long, value_name = "COUNT", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// A JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// Let a job rest: no letter of it is replayed until it is resumed
+#[derive(Debug, clap::Args)]
+pub struct PauseArguments {
+    /// The job, as `dead-letters jobs list` names it
+    #[arg(value_name = "JOB")]
+    job: Uuid,
+}
+
+/// Let a paused or stopped job go on; the failures that it had count no longer
+#[derive(Debug, clap::Args)]
+pub struct ResumeArguments {
+    /// The job, as `dead-letters jobs list` names it
+    #[arg(value_name = "JOB")]
+    job: Uuid,
+}
+
+/// End a job: what it has replayed stays replayed, its other letters are free again
+#[derive(Debug, clap::Args)]
+pub struct CancelArguments {
+    /// The job, as `dead-letters jobs list` names it
+    #[arg(value_name = "JOB")]
+    job: Uuid,
+}
+
+pub async fn jobs(command: JobsCommand, settings: &Settings) -> Result<ExitCode> {
+    let mut conn = connect(settings).await?;
+    match command {
+        JobsCommand::List(arguments) => return list(&mut conn, &arguments).await,
+        JobsCommand::Show(arguments) => return show::show(&mut conn, arguments, settings).await,
+        JobsCommand::Pause(PauseArguments { job }) => {
+            turn(&mut conn, job, &["running"], "paused", "pause").await?;
+        }
+        JobsCommand::Resume(ResumeArguments { job }) => {
+            turn(&mut conn, job, &["paused", "stopped"], "running", "resume").await?;
+            eprintln!(
+                "a running processor goes on with it; `dead-letters jobs show {job} --follow` does it where none runs"
+            );
+        }
+        JobsCommand::Cancel(CancelArguments { job }) => {
+            turn(&mut conn, job, &["running", "paused", "stopped"], "cancelled", "cancel").await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(conn: &mut PgConnection, arguments: &ListArguments) -> Result<ExitCode> {
+    let jobs = replays::jobs(conn, i64::from(arguments.limit)).await?;
+    if arguments.json {
+        let objects: Vec<Value> = jobs.iter().map(object).collect();
+        say(&serde_json::to_string_pretty(&objects)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if jobs.is_empty() {
+        eprintln!("nothing was ever replayed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut rows = table([
+        "submitted",
+        "job",
+        "by",
+        "state",
+        "letters",
+        "accepted",
+        "duplicate",
+        "refused",
+        "waiting",
+        "why",
+    ]);
+    for job in &jobs {
+        rows.add_row([
+            Timestamp::from_chrono(job.submitted_at).to_string(),
+            job.id.to_string(),
+            job.submitted_by.clone(),
+            job.state.clone(),
+            job.letters.to_string(),
+            job.accepted.to_string(),
+            job.duplicates.to_string(),
+            job.refused.to_string(),
+            job.waiting().to_string(),
+            job.why.clone().unwrap_or_default(),
+        ]);
+    }
+    say(&rows.trim_fmt())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A job for programs.
+pub fn object(job: &Job) -> Value {
+    json!({
+        "job": job.id,
+        "submitted_by": job.submitted_by,
+        "submitted_at": Timestamp::from_chrono(job.submitted_at),
+        "ended_at": job.ended_at.map(Timestamp::from_chrono),
+        "state": job.state,
+        "why": job.why,
+        "filter": job.filter,
+        "patch": job.patch,
+        "rate": job.rate,
+        "canary": job.canary,
+        "max_failures": job.max_failures,
+        "letters": job.letters,
+        "accepted": job.accepted,
+        "duplicates": job.duplicates,
+        "refused": job.refused,
+        "cancelled": job.cancelled,
+        "waiting": job.waiting(),
+    })
+}
+
+async fn turn(conn: &mut PgConnection, id: Uuid, from: &[&str], to: &str, act: &str) -> Result<()> {
+    let mut transaction = conn.begin().await?;
+    let why = format!("{act} by {}", who());
+    let why = (to != "running").then_some(why.as_str());
+    if !replays::turn(&mut transaction, id, from, to, why).await? {
+        let Some(job) = replays::job(&mut transaction, id).await? else {
+            bail!("there is no job {id}")
+        };
+        bail!("the job is {}: there is nothing to {act}", job.state);
+    }
+    if to == "cancelled" {
+        let released = replays::release(&mut transaction, id).await?;
+        eprintln!("{released} letters are free again");
+    }
+    let (who, target) = (who(), id.to_string());
+    audit::record(&mut transaction, &who, act, Some(&target), &json!({})).await?;
+    transaction.commit().await?;
+    eprintln!("job {id} is {to}");
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The letters of a replay, each judged before anything is done.
+
+use anyhow::Result;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::config::Settings;
+use crate::contract::{EventRef, Identifier, Rejection, Repair, Timestamp};
+use crate::operator::output::progress;
+use crate::pipeline::replay::judge;
+use crate::store;
+use crate::store::dead_letters::{self, DeadLetter, Filter};
+
+/// Letters in memory at a time: a body may be 256 KiB.
+const PAGE: usize = 200;
+
+/// The letters that fit a filter.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// Those that are valid, or are made so, in the order of their events.
+    pub valid: Vec<Candidate>,
+    /// Those that would be refused again.
+    pub refused: Vec<(Uuid, Rejection)>,
+    /// How many are replayed already.
+    pub replayed: usize,
+}
+
+/// A letter that can be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    time: Timestamp,
+    key: EventRef,
+    pub letter: Uuid,
+    pub order: Option<Identifier>,
+}
+
+impl Selection {
+    pub fn is_empty(&self) -> bool {
+        self.valid.is_empty() && self.refused.is_empty() && self.replayed == 0
+    }
+}
+
+/// Judges all letters that fit.
+pub async fn select(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    repair: Option<&Repair>,
+    settings: &Settings,
+) -> Result<Selection> {
+    let ids = dead_letters::ids(conn, filter).await?;
+    let now = store::clock(conn).await?;
+    let bar = progress(Some(ids.len() as u64), "{bar:40} {pos}/{len} judged {eta} left");
+    let mut selection = Selection::default();
+    for page in ids.chunks(PAGE) {
+        for letter in dead_letters::some(conn, page).await? {
+            selection.add(letter, repair, now, settings);
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    selection.valid.sort_unstable();
+    selection.refused.sort_by_key(|(id, _)| *id);
+    Ok(selection)
+}
+
+impl Selection {
+    fn add(
+        &mut self,
+        letter: DeadLetter,
+        repair: Option<&Repair>,
+        now: Timestamp,
+        settings: &Settings,
+    ) {
+        let id = letter.summary.id;
+        if letter.summary.status == "replayed" {
+            self.replayed += 1;
+            return;
+        }
+        let received = judge(letter.into(), repair, now, settings.pipeline.max_clock_skew);
+        match received.judged {
+            Err(rejection) => self.refused.push((id, rejection)),
+            Ok(accepted) => self.valid.push(Candidate {
+                time: accepted.event.time,
+                order: accepted.event.input.order_id().cloned(),
+                key: accepted.event.key,
+                letter: id,
+            }),
+        }
+    }
+}
