@@ -161,8 +161,14 @@ pub fn pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
     Ok(PgPoolOptions::new()
         .max_connections(u32::from(settings.pipeline.database_connections))
         .acquire_timeout(std::time::Duration::from_secs(10))
-        .connect_lazy_with(options.application_name("otodoke")))
+        .connect_lazy_with(options.application_name("otodoke").options(KEYED_LOOKUPS)))
 }
+
+/// Every statement of the pipeline finds its rows by a key, however many rows there are. A plan
+/// that was made while a table was empty would read it whole for as long as the connection
+/// lasts; planning each time anew costs more than many statements do.
+const KEYED_LOOKUPS: [(&str, &str); 3] =
+    [("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan"), ("jit", "off")];
 
 /// Serves the endpoints. Orders matter more than they do: while another process has the
 /// address, the rest goes on without them.

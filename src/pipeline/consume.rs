@@ -1,15 +1,14 @@
 //! From the queues to the door: what waits goes through it in batches, and is
 //! acknowledged once the batch has committed, never before.
 //!
-//! One session takes from all queues and deals the messages to lanes by case, so
-//! that two transactions seldom meet on a case's lock. A lane takes what waits, up to
+//! One session takes from all queues and deals the messages to lanes, so that two
+//! transactions seldom meet on a case's lock (`dealer.rs`). A lane takes what waits, up to
 //! the bounds of a batch, and lingers for nothing. While the database is away a lane
 //! waits with its batch; when that takes too long the session is given up, which hands
 //! the messages back to the broker: it would take them from us anyway in the end.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -18,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Batch, Interrupted, Received};
+use super::dealer::{Dealer, Keys, keys};
 use super::watch::Backlog;
 use super::{Shared, given_up};
 use crate::broker::{
@@ -184,6 +184,7 @@ async fn look_for_drained(
 /// A message in hand, judged.
 struct Taken {
     token: Token,
+    keys: Keys,
     received: Received,
 }
 
@@ -193,8 +194,18 @@ struct Lanes {
     purpose: Purpose,
     inboxes: Vec<mpsc::UnboundedSender<Taken>>,
     workers: JoinSet<Result<(), SessionError>>,
-    in_hand: Arc<AtomicUsize>,
-    done: Arc<AtomicUsize>,
+    dealer: SharedDealer,
+    worked: Arc<AtomicBool>,
+}
+
+/// Told by the session what comes in, and by the lanes what is done.
+#[derive(Clone)]
+struct SharedDealer(Arc<Mutex<Dealer>>);
+
+impl SharedDealer {
+    fn with<T>(&self, act: impl FnOnce(&mut Dealer) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Lanes {
@@ -203,10 +214,11 @@ impl Lanes {
             Purpose::Events => usize::from(shared.settings.lanes),
             Purpose::GivenUp => 1,
         };
-        let (in_hand, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let dealer = SharedDealer(Arc::new(Mutex::new(Dealer::new(count))));
+        let worked = Arc::new(AtomicBool::new(false));
         let mut workers = JoinSet::new();
         let mut inboxes = Vec::new();
-        for _ in 0..count {
+        for number in 0..count {
             // The prefetch bounds what is in it.
             let (sender, inbox) = mpsc::unbounded_channel();
             let lane = Lane {
@@ -214,38 +226,39 @@ impl Lanes {
                 acks: acks.clone(),
                 inbox,
                 waiting: Vec::new(),
-                in_hand: in_hand.clone(),
-                done: done.clone(),
+                number,
+                dealer: dealer.clone(),
+                worked: worked.clone(),
             };
             workers.spawn(lane.run());
             inboxes.push(sender);
         }
-        Lanes { shared: shared.clone(), purpose, inboxes, workers, in_hand, done }
+        Lanes { shared: shared.clone(), purpose, inboxes, workers, dealer, worked }
     }
 
     fn take(&mut self, delivery: Delivery) {
         self.shared.metrics.received(delivery.stream.map_or("dead", Stream::name));
-        let (lane, taken) = self.judge(delivery);
-        self.in_hand.fetch_add(1, Ordering::Relaxed);
+        let taken = self.judge(delivery);
+        let lane = self.dealer.with(|dealer| dealer.deal(taken.keys));
         // A worker that has ended is found by `fault`, and its messages come again.
-        _ = self.inboxes[lane % self.inboxes.len()].send(taken);
+        _ = self.inboxes[lane].send(taken);
     }
 
-    fn judge(&self, delivery: Delivery) -> (usize, Taken) {
+    fn judge(&self, delivery: Delivery) -> Taken {
         let token = delivery.token;
         let received = match (self.purpose, delivery.stream) {
             (Purpose::Events, Some(stream)) => judge_event(&self.shared, stream, delivery),
             _ => given_up::judge(&self.shared.names, delivery),
         };
-        (lane_of(&received), Taken { token, received })
+        Taken { token, keys: keys(&received), received }
     }
 
     fn in_hand(&self) -> usize {
-        self.in_hand.load(Ordering::Relaxed)
+        self.dealer.with(|dealer| dealer.in_hand())
     }
 
     fn has_worked(&self) -> bool {
-        self.done.load(Ordering::Relaxed) > 0
+        self.worked.load(Ordering::Relaxed)
     }
 
     /// Waits for the first worker that fails.
@@ -305,21 +318,6 @@ fn header(value: &HeaderValue) -> Header<'_> {
     }
 }
 
-/// An order's events meet in one lane, and a thread's messages without an order likewise.
-fn lane_of(received: &Received) -> usize {
-    let mut hasher = DefaultHasher::new();
-    if let Ok(accepted) = &received.judged {
-        match (&accepted.event.input.order_id(), &accepted.event.input) {
-            (Some(order), _) => order.hash(&mut hasher),
-            (None, crate::contract::Input::MessageSent(message)) => {
-                message.thread_id.hash(&mut hasher)
-            }
-            (None, _) => {}
-        }
-    }
-    hasher.finish() as usize
-}
-
 /// One worker.
 struct Lane {
     shared: Arc<Shared>,
@@ -327,22 +325,26 @@ struct Lane {
     inbox: mpsc::UnboundedReceiver<Taken>,
     /// Taken from the inbox, but too much for the last batch.
     waiting: Vec<Taken>,
-    in_hand: Arc<AtomicUsize>,
-    done: Arc<AtomicUsize>,
+    number: usize,
+    dealer: SharedDealer,
+    worked: Arc<AtomicBool>,
 }
 
 impl Lane {
     async fn run(mut self) -> Result<(), SessionError> {
         while let Some(taken) = self.next_batch().await {
-            let count = taken.len();
-            let (tokens, received): (Vec<Token>, Vec<Received>) =
-                taken.into_iter().map(|taken| (taken.token, taken.received)).unzip();
+            let (mut tokens, mut keys, mut received) = (Vec::new(), Vec::new(), Vec::new());
+            for message in taken {
+                tokens.push(message.token);
+                keys.push(message.keys);
+                received.push(message.received);
+            }
             self.apply(received).await?;
             // Committed: only now.
             self.acks.done(tokens);
             self.acks.flush().await?;
-            self.in_hand.fetch_sub(count, Ordering::Relaxed);
-            self.done.fetch_add(count, Ordering::Relaxed);
+            self.dealer.with(|dealer| keys.into_iter().for_each(|k| dealer.done(self.number, k)));
+            self.worked.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 pub mod apply;
 mod clock;
 mod consume;
+mod dealer;
 pub mod failure;
 mod given_up;
 mod hold;

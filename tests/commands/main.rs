@@ -4,6 +4,7 @@
 mod cases;
 mod dead_letters;
 mod help;
+mod manual;
 mod replay;
 mod reports;
 mod services;

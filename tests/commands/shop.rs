@@ -1,5 +1,6 @@
 //! A marketplace of one test: services, a door that takes its events, and the program.
 
+use std::ffi::OsStr;
 use std::process::Output;
 
 use assert_cmd::Command;
@@ -83,6 +84,18 @@ impl Shop {
         let (database, broker) = (self.services.database_url(), self.services.amqp_url());
         let output = command(arguments, database, broker, &self.services)
             .envs(variables.iter().copied())
+            .output();
+        Ran::from(output.unwrap())
+    }
+
+    /// Runs a line of a shell that finds `otodoke` on this path.
+    pub fn shell(&self, line: &str, path: &OsStr) -> Ran {
+        let output = Command::new("sh")
+            .args(["-c", line])
+            .env("PATH", path)
+            .env("DATABASE_URL", self.services.database_url())
+            .env("AMQP_URL", self.services.amqp_url())
+            .env("OTODOKE_PREFIX", self.services.prefix())
             .output();
         Ran::from(output.unwrap())
     }
