@@ -4,6 +4,8 @@
 mod cases;
 mod dead_letters;
 mod help;
+mod reconcile;
+mod reconcile_own;
 mod reports;
 mod services;
 mod shop;
