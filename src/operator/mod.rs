@@ -13,6 +13,7 @@ mod output;
 mod period;
 mod publish;
 mod rebuild;
+mod reconcile;
 mod report;
 mod run;
 pub mod sandbox;
@@ -71,6 +72,7 @@ enum Command {
     Order(order::OrderCommand),
     #[command(subcommand)]
     Report(report::ReportCommand),
+    Reconcile(reconcile::ReconcileArguments),
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
     Rebuild(rebuild::RebuildArguments),
@@ -104,6 +106,7 @@ impl CommandLine {
             Command::Tail(arguments) => tail::tail(arguments, settings).await,
             Command::Order(command) => order::order(command, settings).await,
             Command::Report(command) => report::report(command, settings).await,
+            Command::Reconcile(arguments) => reconcile::reconcile(arguments, settings).await,
             Command::DeadLetters(command) => dead_letters::dead_letters(command, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,

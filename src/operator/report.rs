@@ -98,7 +98,10 @@ const COLUMNS: [Column; 29] = [
     ("payments-date", |row| time(row.authorized_at)),
     ("promise-date", |row| time(row.ship_by)),
     ("quantity-shipped", |row| row.quantity_shipped.into()),
-    ("quantity-to-ship", |row| to_ship(row).into()),
+    ("quantity-to-ship", |row| {
+        let done = row.quantity_shipped + row.quantity_unshippable + row.quantity_cancelled;
+        to_ship(&row.status, row.quantity, done).into()
+    }),
     ("buyer-email", |row| row.relay_email.as_deref().into()),
     ("buyer-name", |row| row.buyer_name.as_deref().into()),
     ("buyer-phone-number", |row| row.phone.as_deref().into()),
@@ -151,11 +154,11 @@ fn channel(fulfilled_by: &str) -> &'static str {
     if fulfilled_by == "seller" { "Merchant" } else { "Amazon" }
 }
 
-fn to_ship(row: &Row) -> i64 {
-    let done = row.quantity_shipped + row.quantity_unshippable + row.quantity_cancelled;
-    match row.status.as_str() {
+/// What of a line may leave now; `done`: its pieces that left, or won't.
+pub fn to_ship(status: &str, quantity: i64, done: i64) -> i64 {
+    match status {
         "pending" | "cancelled" => 0,
-        _ => (row.quantity - done).max(0),
+        _ => (quantity - done).max(0),
     }
 }
 

@@ -24,6 +24,7 @@ pub mod orders;
 pub mod outbox;
 pub mod policies;
 pub mod read_model;
+pub mod reconcile;
 pub mod releases;
 pub mod replays;
 pub mod report;

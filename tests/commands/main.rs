@@ -6,6 +6,8 @@ mod dead_letters;
 mod help;
 mod manual;
 mod replay;
+mod reconcile;
+mod reconcile_own;
 mod reports;
 mod services;
 mod shop;
