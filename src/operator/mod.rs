@@ -22,6 +22,7 @@ mod setup;
 mod status;
 mod tail;
 mod validate;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -72,6 +73,7 @@ enum Command {
     Report(report::ReportCommand),
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
     Status(status::StatusArguments),
     Schema(schema::SchemaArguments),
@@ -104,6 +106,7 @@ impl CommandLine {
             Command::Order(command) => order::order(command, settings).await,
             Command::Report(command) => report::report(command, settings).await,
             Command::DeadLetters(command) => dead_letters::dead_letters(command, settings).await,
+            Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
             Command::Schema(arguments) => schema::schema(&arguments),

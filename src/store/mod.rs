@@ -6,6 +6,7 @@
 //! a row should say, and never read this machine's clock: the database's is the same
 //! for all processors.
 
+pub mod balance;
 pub mod cases;
 pub mod database;
 pub mod dead_letters;

@@ -9,3 +9,4 @@ mod services;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
