@@ -7,6 +7,7 @@ mod amount;
 mod database;
 mod dead_letters;
 mod demo;
+mod derived;
 mod ndjson;
 mod order;
 mod output;
@@ -23,6 +24,7 @@ mod status;
 mod tail;
 mod validate;
 mod verify;
+mod who;
 
 use std::process::ExitCode;
 
@@ -73,6 +75,8 @@ enum Command {
     Report(report::ReportCommand),
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    #[command(subcommand)]
+    Derived(derived::DerivedCommand),
     Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
     Status(status::StatusArguments),
@@ -106,6 +110,7 @@ impl CommandLine {
             Command::Order(command) => order::order(command, settings).await,
             Command::Report(command) => report::report(command, settings).await,
             Command::DeadLetters(command) => dead_letters::dead_letters(command, settings).await,
+            Command::Derived(command) => derived::derived(command, settings).await,
             Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,

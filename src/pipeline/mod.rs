@@ -11,6 +11,7 @@ pub mod failure;
 mod given_up;
 mod hold;
 mod metrics;
+mod pauses;
 mod relay;
 mod shared;
 mod timers;

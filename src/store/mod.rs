@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod lookups;
 pub mod orders;
 pub mod outbox;
+pub mod pauses;
 pub mod policies;
 pub mod read_model;
 pub mod releases;
@@ -76,6 +77,11 @@ fn case_id(key: &str) -> Result<CaseId> {
 
 /// Begins a transaction that only reads, all of it as at one moment.
 pub const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Who is connected: the name of last resort for what an operator does.
+pub async fn user(conn: &mut sqlx::PgConnection) -> Result<String> {
+    sqlx::query_scalar("SELECT session_user::text").fetch_one(conn).await
+}
 
 /// The database's clock.
 pub async fn clock(conn: &mut sqlx::PgConnection) -> Result<Timestamp> {

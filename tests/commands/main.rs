@@ -4,6 +4,7 @@
 mod cases;
 mod dead_letters;
 mod help;
+mod pauses;
 mod reports;
 mod services;
 mod shop;
