@@ -21,7 +21,7 @@ pub use clock::DatabaseClock;
 pub use consume::{Purpose, consume};
 pub use hold::Hold;
 pub use metrics::Metrics;
-pub use relay::relay;
+pub use relay::{relay, rounds};
 pub use shared::{Services, Shared};
 pub use timers::timers;
 pub use watch::{Probe, since, watch_backlog};

@@ -133,7 +133,7 @@ impl Session {
         let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
         done -= queued.len();
         let mut refused: HashSet<String> = HashSet::new();
-        for round in rounds(queued) {
+        for round in rounds(queued, |message| &message.case_key) {
             let round: Vec<Queued> =
                 round.into_iter().filter(|message| !refused.contains(&message.case_key)).collect();
             let outcomes = self.publish(&round).await;
@@ -208,11 +208,13 @@ async fn rest(filled: &Notify, stop: &CancellationToken) {
     }
 }
 
-fn rounds(queued: Vec<Queued>) -> Vec<Vec<Queued>> {
+/// Deals messages out so that a round has one of each case at most, the earlier ones first:
+/// if a round is confirmed before the next is sent, those of a case can't change places.
+pub fn rounds<T>(messages: Vec<T>, case: impl Fn(&T) -> &String) -> Vec<Vec<T>> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut rounds: Vec<Vec<Queued>> = Vec::new();
-    for message in queued {
-        let round = seen.entry(message.case_key.clone()).or_insert(0);
+    let mut rounds: Vec<Vec<T>> = Vec::new();
+    for message in messages {
+        let round = seen.entry(case(&message).clone()).or_insert(0);
         if rounds.len() == *round {
             rounds.push(Vec::new());
         }

@@ -27,6 +27,7 @@ pub mod policies;
 pub mod read_model;
 pub mod releases;
 pub mod report;
+pub mod republish;
 mod schema;
 pub mod status;
 pub mod wake_ups;

@@ -6,6 +6,7 @@ mod dead_letters;
 mod help;
 mod pauses;
 mod reports;
+mod republish;
 mod services;
 mod shop;
 #[path = "../support/mod.rs"]
