@@ -26,4 +26,4 @@ pub use names::Names;
 pub use publisher::{Outcome, Publisher};
 pub use session::{Session, check_url};
 pub use tail::Tail;
-pub use topology::{Difference, QueueDepth, backlog, declare, remove};
+pub use topology::{Difference, QueueDepth, backlog, declare, queue_exists, remove};

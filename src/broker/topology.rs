@@ -92,6 +92,12 @@ pub async fn backlog(session: &Session, names: &Names) -> Result<Vec<QueueDepth>
     Ok(depths)
 }
 
+/// Whether there is a queue of this name, whoever declared it.
+pub async fn queue_exists(session: &Session, queue: &str) -> Result<bool, BrokerError> {
+    let depth = depth(session, None, queue.to_owned()).await?;
+    Ok(depth.ready.is_some())
+}
+
 async fn depth(
     session: &Session,
     stream: Option<Stream>,

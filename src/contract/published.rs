@@ -163,10 +163,20 @@ impl From<Option<Stream>> for AlertStream {
 impl Published {
     /// A derived event that holds.
     pub fn derived(derived: &Derived, label: Label<'_>) -> Published {
-        Published {
-            causationid: derived.cause.as_ref().map(causation),
-            ..Published::of_case(derived.derived_type(), derived.time, derived.data(), label)
-        }
+        let (kind, time, data) = (derived.derived_type(), derived.time, derived.data());
+        Published::again(kind, time, data, derived.cause.as_ref(), label)
+    }
+
+    /// One that was recorded before, from what was recorded: the same as when it was derived.
+    pub fn again(
+        kind: DerivedType,
+        time: Timestamp,
+        data: Value,
+        cause: Option<&EventRef>,
+        label: Label<'_>,
+    ) -> Published {
+        let causationid = cause.map(causation);
+        Published { causationid, ..Published::of_case(kind, time, data, label) }
     }
 
     /// The withdrawal of one that no longer does.

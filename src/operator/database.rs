@@ -18,7 +18,8 @@ pub async fn connect(settings: &Settings) -> Result<PgConnection> {
         .database_url()?
         .parse()
         .context("the database's address can't be understood")?;
-    let options = options.application_name("otodoke");
+    // What takes its time was asked for by somebody who waits for it: that is no warning.
+    let options = options.application_name("otodoke").disable_statement_logging();
     match tokio::time::timeout(PATIENCE, options.connect()).await {
         Ok(connected) => connected.context("the database can't be reached"),
         Err(_) => bail!("the database doesn't answer within {} s", PATIENCE.as_secs()),

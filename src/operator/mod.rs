@@ -7,6 +7,7 @@ mod amount;
 mod database;
 mod dead_letters;
 mod demo;
+mod derived;
 mod ndjson;
 mod order;
 mod output;
@@ -23,6 +24,7 @@ mod setup;
 mod status;
 mod tail;
 mod validate;
+mod verify;
 mod who;
 
 use std::process::ExitCode;
@@ -75,6 +77,9 @@ enum Command {
     Reconcile(reconcile::ReconcileArguments),
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    #[command(subcommand)]
+    Derived(derived::DerivedCommand),
+    Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
     Status(status::StatusArguments),
     Schema(schema::SchemaArguments),
@@ -108,6 +113,8 @@ impl CommandLine {
             Command::Report(command) => report::report(command, settings).await,
             Command::Reconcile(arguments) => reconcile::reconcile(arguments, settings).await,
             Command::DeadLetters(command) => dead_letters::dead_letters(command, settings).await,
+            Command::Derived(command) => derived::derived(command, settings).await,
+            Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
             Command::Schema(arguments) => schema::schema(&arguments),

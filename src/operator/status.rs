@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::database::connect;
+use super::derived::pauses;
 use super::output::{say, table};
 use crate::broker::{Names, QueueDepth, Session, backlog};
 use crate::config::Settings;
@@ -23,7 +24,8 @@ use crate::store::status::{self as figures, Figures, ParkedCase};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "What to look at:
   ready             messages that wait in a queue; no consumers: nobody takes them
-  outbox            derived events that the broker has not confirmed: the relay sends them
+  outbox            derived events that the broker has not confirmed: the relay sends them,
+                    but for what is paused: see `otodoke derived pauses`
   overdue           how long the first due case has waited to be decided: the timers do that
   parked            cases whose decision fails; they are tried again by themselves
   dead letters      see `otodoke dead-letters list`")]
@@ -102,6 +104,7 @@ fn for_people(queues: &Result<Vec<QueueDepth>>, tables: &Result<Tables>) -> Stri
     }
     if let Ok(tables) = tables {
         text.push_str(&levels(tables));
+        text.push_str(&paused(tables));
         text.push_str(&dead_letters(tables));
         text.push_str(&parked(tables));
     }
@@ -148,6 +151,13 @@ fn levels(tables: &Tables) -> String {
     ];
     let lines = rows.map(|(name, value)| format!("{name:21} {value}\n"));
     format!("\n{}", lines.concat())
+}
+
+fn paused(tables: &Tables) -> String {
+    match pauses::rows(&tables.figures.paused) {
+        Some(rows) => format!("\n{rows}\n\n"),
+        None => String::new(),
+    }
 }
 
 fn dead_letters(tables: &Tables) -> String {
@@ -216,6 +226,7 @@ fn of_tables(tables: &Tables) -> Value {
     json!({
         "outbox": figures.outbox,
         "oldest_unpublished_seconds": tables.age(figures.oldest_unpublished),
+        "paused": figures.paused.iter().map(pauses::object).collect::<Vec<_>>(),
         "overdue_seconds": tables.age(figures.oldest_due),
         "last_received_seconds": tables.age(tables.last_received),
         "rates": {

@@ -39,7 +39,8 @@ pub struct TailArguments {
 /// Published beside the derived events, for alerting.
 const ALERT: &str = "event-dead-lettered";
 
-fn type_name(name: &str) -> Result<String, String> {
+/// A type of message that goes out, for clap.
+pub fn type_name(name: &str) -> Result<String, String> {
     let known = DerivedType::from_name(name).is_some() || name == ALERT;
     known.then(|| name.to_owned()).ok_or_else(|| {
         let all: Vec<&str> =

@@ -1,4 +1,4 @@
-//! Who does something, for the audit trail.
+//! Who does something: the name that is kept beside what an operator decides.
 
 use std::env;
 
@@ -6,6 +6,12 @@ use std::env;
 pub fn who() -> String {
     ["OTODOKE_OPERATOR", "USER", "LOGNAME"]
         .into_iter()
-        .find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()))
-        .map_or_else(|| "somebody".to_owned(), |name| name.trim().chars().take(128).collect())
+        .find_map(|name| env::var(name).ok().and_then(|value| cleaned(&value)))
+        .unwrap_or_else(|| "somebody".to_owned())
+}
+
+/// As a column can hold it and a terminal can show it.
+fn cleaned(name: &str) -> Option<String> {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(128).collect();
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }

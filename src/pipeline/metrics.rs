@@ -31,6 +31,7 @@ pub struct Metrics {
     held: Gauge,
     backlog: Family<Labels, Gauge>,
     outbox: Gauge,
+    paused: Family<Labels, Gauge>,
     oldest_unpublished_seconds: Gauge<f64, AtomicU64>,
     dead_letters: Family<Labels, Gauge>,
     parked: Gauge,
@@ -54,6 +55,7 @@ impl Default for Metrics {
             held: Gauge::default(),
             backlog: Family::default(),
             outbox: Gauge::default(),
+            paused: Family::default(),
             oldest_unpublished_seconds: Gauge::default(),
             dead_letters: Family::default(),
             parked: Gauge::default(),
@@ -76,6 +78,8 @@ pub struct BatchCounts {
 pub struct Levels {
     pub backlog: Vec<(&'static str, i64)>,
     pub outbox: i64,
+    /// By paused type, how much waits.
+    pub paused: Vec<(&'static str, i64)>,
     pub oldest_unpublished: Duration,
     pub dead_letters: Vec<(&'static str, i64)>,
     pub parked: i64,
@@ -137,6 +141,10 @@ impl Metrics {
         self.dead_letters.clear();
         for (code, count) in &levels.dead_letters {
             self.dead_letters.get_or_create(&[("code", *code)]).set(*count);
+        }
+        self.paused.clear();
+        for (paused_type, waiting) in &levels.paused {
+            self.paused.get_or_create(&[("type", *paused_type)]).set(*waiting);
         }
         self.outbox.set(levels.outbox);
         self.oldest_unpublished_seconds.set(levels.oldest_unpublished.as_secs_f64());
@@ -202,9 +210,14 @@ impl Metrics {
         );
         all.register("queue_ready", "Messages waiting in a queue", self.backlog.clone());
         all.register("outbox_waiting", "Derived messages waiting to be sent", self.outbox.clone());
+        all.register(
+            "outbox_paused",
+            "Derived messages that wait since their type is paused; no value: it isn't",
+            self.paused.clone(),
+        );
         all.register_with_unit(
             "oldest_unpublished",
-            "Age of the derived message that has waited longest",
+            "Age of the derived message that has waited longest, but for a pause",
             Unit::Seconds,
             self.oldest_unpublished_seconds.clone(),
         );

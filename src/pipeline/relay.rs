@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::pauses::Pauses;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
 use crate::contract::{DerivedType, EventDeadLettered};
 use crate::retry::{Causes, Outage};
@@ -24,8 +25,8 @@ use crate::store::outbox::{self, LANES, Queued};
 const FETCH: i64 = 200;
 /// How long the outbox goes unlooked at where nobody nudges: by another process's commits, mostly.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// How often a processor asks for lanes that it hasn't got.
-const LEASE_AGAIN: Duration = Duration::from_secs(2);
+/// How often a processor asks for lanes that it hasn't got, and for what is paused.
+const LEASE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Something that stops the relay for now.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,7 @@ struct Session {
     leases: PoolConnection<Postgres>,
     lanes: Vec<i16>,
     leased: Option<Instant>,
+    pauses: Pauses,
     publisher: Publisher,
 }
 
@@ -80,7 +82,14 @@ impl Session {
         let mut leases = leases?;
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
-        Ok(Session { shared: shared.clone(), leases, lanes: Vec::new(), leased: None, publisher })
+        Ok(Session {
+            shared: shared.clone(),
+            leases,
+            lanes: Vec::new(),
+            leased: None,
+            pauses: Pauses::default(),
+            publisher,
+        })
     }
 
     async fn run(
@@ -90,9 +99,10 @@ impl Session {
     ) -> Result<(), RelayError> {
         loop {
             self.lease().await?;
-            let sent = self.send().await?;
+            let let_go = self.pauses.let_go(&mut self.leases).await?;
+            let done = self.send().await?;
             outage.over();
-            if sent == 0 {
+            if done == 0 && !let_go {
                 if stop.is_cancelled() {
                     return Ok(());
                 }
@@ -106,23 +116,28 @@ impl Session {
         if due {
             let wanted: Vec<i16> = (0..LANES).filter(|lane| !self.lanes.contains(lane)).collect();
             // Also with nothing wanted: a connection that is lost has lost its leases, and must not go on.
-            self.lanes.extend(outbox::try_lanes(&mut self.leases, &wanted).await?);
+            let leased = outbox::try_lanes(&mut self.leases, &wanted).await?;
+            self.lanes.extend(&leased);
+            self.pauses.refresh(&mut self.leases, &self.lanes, &leased).await?;
             self.leased = Some(Instant::now());
         }
         Ok(())
     }
 
     /// Sends what waits, in rounds: one message of each case at a time, so that none
-    /// overtakes an earlier one of its case that the broker refuses.
+    /// overtakes an earlier one of its case that the broker refuses. How many were sent, or
+    /// held since their type is paused.
     async fn send(&mut self) -> Result<usize, RelayError> {
         let queued = outbox::next(&mut self.leases, &self.lanes, &[], FETCH).await?;
-        let mut sent = 0;
-        let mut held: HashSet<String> = HashSet::new();
-        for round in rounds(queued) {
+        let mut done = queued.len();
+        let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
+        done -= queued.len();
+        let mut refused: HashSet<String> = HashSet::new();
+        let mut confirmed = Vec::new();
+        for round in rounds(queued, |message| &message.case_key) {
             let round: Vec<Queued> =
-                round.into_iter().filter(|message| !held.contains(&message.case_key)).collect();
+                round.into_iter().filter(|message| !refused.contains(&message.case_key)).collect();
             let outcomes = self.publish(&round).await;
-            let mut confirmed = Vec::new();
             for (message, outcome) in round.iter().zip(&outcomes) {
                 match outcome {
                     Outcome::Confirmed { routed } => {
@@ -130,20 +145,21 @@ impl Session {
                         confirmed.push(message.position);
                     }
                     Outcome::Refused | Outcome::Unknown | Outcome::Unsendable => {
-                        _ = held.insert(message.case_key.clone())
+                        _ = refused.insert(message.case_key.clone())
                     }
                 }
             }
-            sent += confirmed.len();
-            if !confirmed.is_empty() {
-                let now = self.shared.clock.now();
-                outbox::confirm(&mut self.leases, &confirmed, now).await?;
-            }
         }
-        if held.is_empty() {
-            return Ok(sent);
+        done += confirmed.len();
+        if !confirmed.is_empty() {
+            // One statement for all rounds: what a crash before it leaves is sent again.
+            let now = self.shared.clock.now();
+            outbox::confirm(&mut self.leases, &confirmed, now).await?;
         }
-        self.shared.metrics.refused(held.len() as u64);
+        if refused.is_empty() {
+            return Ok(done);
+        }
+        self.shared.metrics.refused(refused.len() as u64);
         let fault = self.publisher.fault().map(|fault| Causes(fault).to_string());
         Err(RelayError::Unconfirmed(fault.unwrap_or_else(|| "it could not store them".to_owned())))
     }
@@ -181,7 +197,7 @@ fn outgoing(exchange: &str, queued: &Queued) -> Outgoing {
 }
 
 /// The name as a label that lives as long as the program.
-fn type_name(name: &str) -> &'static str {
+pub(super) fn type_name(name: &str) -> &'static str {
     DerivedType::from_name(name).map_or(EventDeadLettered::TYPE, DerivedType::name)
 }
 
@@ -193,11 +209,13 @@ async fn rest(filled: &Notify, stop: &CancellationToken) {
     }
 }
 
-fn rounds(queued: Vec<Queued>) -> Vec<Vec<Queued>> {
+/// Deals messages out so that a round has one of each case at most, the earlier ones first:
+/// if a round is confirmed before the next is sent, those of a case can't change places.
+pub fn rounds<T>(messages: Vec<T>, case: impl Fn(&T) -> &String) -> Vec<Vec<T>> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut rounds: Vec<Vec<Queued>> = Vec::new();
-    for message in queued {
-        let round = seen.entry(message.case_key.clone()).or_insert(0);
+    let mut rounds: Vec<Vec<T>> = Vec::new();
+    for message in messages {
+        let round = seen.entry(case(&message).clone()).or_insert(0);
         if rounds.len() == *round {
             rounds.push(Vec::new());
         }

@@ -19,6 +19,9 @@ use crate::store::{cases, leases, wake_ups};
 
 /// The most cases in one transaction.
 const LIMIT: i64 = 200;
+/// The most woken cases in one: such a case is likely to get its next event soon, which then
+/// waits for this transaction.
+const WOKEN: i64 = 50;
 /// How long the tables go unlooked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -75,7 +78,7 @@ impl Watch {
         while !stop.is_cancelled() {
             let decided = if self.lease().await? { self.decide_due().await? } else { 0 };
             outage.over();
-            if decided < LIMIT as usize {
+            if decided < WOKEN as usize {
                 self.rest(stop).await;
             }
         }
@@ -96,7 +99,7 @@ impl Watch {
         // Where this part runs alone nobody else says so.
         self.shared.metrics.connected("database", true);
         let held = self.shared.deadlines_are_held();
-        let mut wake: Vec<CaseId> = wake_ups::due(&mut self.lease, now, LIMIT).await?;
+        let mut wake: Vec<CaseId> = wake_ups::due(&mut self.lease, now, WOKEN).await?;
         if !held {
             wake.extend(cases::due(&mut self.lease, now, LIMIT).await?);
         }

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::Levels;
+use super::relay::type_name;
 use super::{Metrics, Shared};
 use crate::broker::{BrokerError, Names, QueueDepth, Session, backlog};
 use crate::contract::{RejectionCode, Stream, Timestamp};
@@ -68,6 +69,11 @@ fn levels(depths: &[QueueDepth], figures: &Figures) -> Levels {
             })
             .collect(),
         outbox: figures.outbox,
+        paused: figures
+            .paused
+            .iter()
+            .map(|paused| (type_name(&paused.pause.event_type), paused.waiting))
+            .collect(),
         oldest_unpublished: since(figures.oldest_unpublished, figures.clock),
         dead_letters: figures
             .open_dead_letters

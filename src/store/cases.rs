@@ -174,16 +174,6 @@ pub async fn due(conn: &mut PgConnection, now: Timestamp, limit: i64) -> Result<
     keys.iter().map(|key| case_id(key)).collect()
 }
 
-/// When the next case is due; in the past where some are.
-pub async fn next_due(conn: &mut PgConnection) -> Result<Option<Timestamp>> {
-    let next: Option<SqlTime> =
-        sqlx::query_scalar("SELECT min(next_at) FROM cases WHERE next_at IS NOT NULL")
-            .persistent(false)
-            .fetch_one(conn)
-            .await?;
-    Ok(next.map(Timestamp::from_chrono))
-}
-
 /// How many cases there are.
 pub async fn count(conn: &mut PgConnection) -> Result<i64> {
     sqlx::query_scalar("SELECT count(*) FROM cases").fetch_one(conn).await

@@ -7,6 +7,8 @@ use sqlx::{FromRow, PgConnection};
 use super::{Result, SqlTime, sql_time};
 use crate::contract::Timestamp;
 
+pub use super::balance::{Audit, audit};
+
 /// What became of the messages of one stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct Count {
@@ -62,52 +64,4 @@ pub async fn after(conn: &mut PgConnection, id: i64) -> Result<Count> {
     .fetch_one(conn)
     .await?;
     Ok(Count { received, accepted, duplicates, dead })
-}
-
-/// The ledger's sums by stream, and what the tables hold of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Audit {
-    pub streams: BTreeMap<String, Count>,
-    /// Events in the history.
-    pub in_history: i64,
-    /// Events ever accepted; the archived ones too.
-    pub keys: i64,
-    /// The attempts of all dead letters.
-    pub dead_letter_attempts: i64,
-}
-
-/// Reads what `verify` compares, all of it as at one moment.
-pub async fn audit(conn: &mut PgConnection) -> Result<Audit> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT stream, sum(received)::bigint AS received, sum(accepted)::bigint AS accepted,
-                sum(duplicates)::bigint AS duplicates, sum(dead)::bigint AS dead,
-                (SELECT count(*) FROM history) AS in_history,
-                (SELECT count(*) FROM event_keys) AS keys,
-                (SELECT coalesce(sum(attempts), 0)::bigint FROM dead_letters)
-                    AS dead_letter_attempts
-         FROM (TABLE ledger UNION ALL SELECT 0, NULL, 0, 0, 0, 0, now()) AS rows
-         GROUP BY stream",
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut audit = Audit::default();
-    for row in rows {
-        audit.in_history = row.in_history;
-        audit.keys = row.keys;
-        audit.dead_letter_attempts = row.dead_letter_attempts;
-        if let Some(stream) = row.stream {
-            audit.streams.insert(stream, row.count);
-        }
-    }
-    Ok(audit)
-}
-
-#[derive(FromRow)]
-struct Row {
-    stream: Option<String>,
-    #[sqlx(flatten)]
-    count: Count,
-    in_history: i64,
-    keys: i64,
-    dead_letter_attempts: i64,
 }

@@ -7,6 +7,7 @@
 //! for all processors.
 
 pub mod audit;
+pub mod balance;
 pub mod cases;
 pub mod database;
 pub mod dead_letters;
@@ -22,12 +23,14 @@ pub mod ledger;
 pub mod lookups;
 pub mod orders;
 pub mod outbox;
+pub mod pauses;
 pub mod policies;
 pub mod read_model;
 pub mod reconcile;
 pub mod releases;
 pub mod replays;
 pub mod report;
+pub mod republish;
 mod schema;
 pub mod status;
 pub mod wake_ups;

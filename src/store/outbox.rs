@@ -74,14 +74,15 @@ pub struct Queued {
     pub queued_at: SqlTime,
 }
 
-/// The first messages of each of `lanes`, at most `limit` a lane, without the cases in
-/// `held`: those of which a message was refused, and whose later ones must not overtake it.
+/// The first messages of each of `lanes` that aren't held, at most `limit` a lane, without the
+/// cases in `refused`: those of which a message was refused, and whose later ones must not
+/// overtake it.
 ///
 /// Planned afresh each time: a plan made while the table is empty would read it whole.
 pub async fn next(
     conn: &mut PgConnection,
     lanes: &[i16],
-    held: &[String],
+    refused: &[String],
     limit: i64,
 ) -> Result<Vec<Queued>> {
     sqlx::query_as(
@@ -89,13 +90,13 @@ pub async fn next(
          CROSS JOIN LATERAL (
              SELECT position, outbox.lane, case_key, event_id, type, routing_key, copied_to, time,
                     body, traceparent, tracestate, queued_at
-             FROM outbox WHERE outbox.lane = mine.lane AND case_key <> ALL ($2)
+             FROM outbox WHERE outbox.lane = mine.lane AND NOT held AND case_key <> ALL ($2)
              ORDER BY position LIMIT $3) o
          ORDER BY o.position",
     )
     .persistent(false)
     .bind(lanes)
-    .bind(held)
+    .bind(refused)
     .bind(limit)
     .fetch_all(conn)
     .await
@@ -117,6 +118,43 @@ pub async fn confirm(conn: &mut PgConnection, positions: &[i64], now: Timestamp)
     Ok(())
 }
 
+/// Those of `cases` of which a message is held; their lanes are among `lanes`.
+pub async fn held_cases(
+    conn: &mut PgConnection,
+    lanes: &[i16],
+    cases: &[&str],
+) -> Result<Vec<String>> {
+    sqlx::query_scalar(
+        "SELECT DISTINCT case_key FROM outbox
+         WHERE held AND lane = ANY ($1) AND case_key = ANY ($2)",
+    )
+    .persistent(false)
+    .bind(lanes)
+    .bind(cases)
+    .fetch_all(conn)
+    .await
+}
+
+/// Holds messages: [`next`] passes them over until they are let go.
+pub async fn hold(conn: &mut PgConnection, positions: &[i64]) -> Result<()> {
+    sqlx::query("UPDATE outbox SET held = true WHERE position = ANY ($1)")
+        .persistent(false)
+        .bind(positions)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Lets go all that is held in a lane, at once: their order by case is that of their positions.
+pub async fn let_go(conn: &mut PgConnection, lane: i16) -> Result<()> {
+    sqlx::query("UPDATE outbox SET held = false WHERE held AND lane = $1")
+        .persistent(false)
+        .bind(lane)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// What tells the locks of lanes from the program's other advisory locks.
 const LANE_LOCKS: i32 = 0x6f74_6f64;
 
@@ -130,14 +168,4 @@ pub async fn try_lanes(conn: &mut PgConnection, wanted: &[i16]) -> Result<Vec<i1
     .bind(wanted)
     .fetch_all(conn)
     .await
-}
-
-/// Gives lanes back, to share them with another processor.
-pub async fn release_lanes(conn: &mut PgConnection, lanes: &[i16]) -> Result<()> {
-    sqlx::query("SELECT pg_advisory_unlock($1, lane::int) FROM unnest($2::smallint[]) AS lane")
-        .bind(LANE_LOCKS)
-        .bind(lanes)
-        .execute(conn)
-        .await?;
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{FromRow, PgConnection};
 
+use super::pauses::{self, Waiting};
 use super::{Result, SqlTime, case_id};
 use crate::contract::Timestamp;
 use crate::rules::CaseId;
@@ -15,8 +16,10 @@ pub struct Figures {
     pub clock: Timestamp,
     /// Messages that the broker hasn't confirmed.
     pub outbox: i64,
-    /// Since when the oldest of them waits.
+    /// Since when the oldest of them waits that isn't held by a pause.
     pub oldest_unpublished: Option<Timestamp>,
+    /// What is paused, with what waits for it.
+    pub paused: Vec<Waiting>,
     pub wake_ups: i64,
     pub parked_cases: i64,
     /// Since when the case that is longest overdue has waited to be decided.
@@ -35,13 +38,16 @@ struct Row {
     oldest_due: Option<SqlTime>,
 }
 
-/// Reads the figures; two statements.
+/// Reads the figures; three statements.
 pub async fn figures(conn: &mut PgConnection) -> Result<Figures> {
-    // The lowest position is the oldest message, give or take a transaction's length.
+    // A lane's lowest position is its oldest message, give or take a transaction's length.
     let row: Row = sqlx::query_as(
         "SELECT clock_timestamp() AS clock,
                 (SELECT count(*) FROM outbox) AS outbox,
-                (SELECT queued_at FROM outbox ORDER BY position LIMIT 1) AS oldest_unpublished,
+                (SELECT min(first.queued_at) FROM generate_series(0, 15) AS lanes (lane)
+                 CROSS JOIN LATERAL (
+                     SELECT queued_at FROM outbox WHERE outbox.lane = lanes.lane AND NOT held
+                     ORDER BY position LIMIT 1) first) AS oldest_unpublished,
                 (SELECT count(*) FROM wake_ups) AS wake_ups,
                 (SELECT count(*) FROM cases WHERE parked_until IS NOT NULL) AS parked_cases,
                 (SELECT min(next_at) FROM cases WHERE next_at <= now()) AS oldest_due",
@@ -52,12 +58,13 @@ pub async fn figures(conn: &mut PgConnection) -> Result<Figures> {
     let open: Vec<(String, i64)> = sqlx::query_as(
         "SELECT code, count(*) FROM dead_letters WHERE status = 'open' GROUP BY code",
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     Ok(Figures {
         clock: Timestamp::from_chrono(row.clock),
         outbox: row.outbox,
         oldest_unpublished: row.oldest_unpublished.map(Timestamp::from_chrono),
+        paused: pauses::list(conn).await?,
         wake_ups: row.wake_ups,
         parked_cases: row.parked_cases,
         oldest_due: row.oldest_due.map(Timestamp::from_chrono),

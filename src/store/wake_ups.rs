@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time, sql_times};
+use super::{CaseSet, Result, case_id, case_keys, sql_time, sql_times};
 use crate::contract::Timestamp;
 use crate::rules::CaseId;
 
@@ -47,12 +47,15 @@ pub async fn take(conn: &mut PgConnection, cases: &CaseSet) -> Result<CaseSet> {
     rows.into_iter().filter(|(_, announce)| *announce).map(|(key, _)| case_id(&key)).collect()
 }
 
-/// The cases with a wake-up that is due, the oldest first.
+/// The cases with a wake-up that is due, the oldest first. A case that somebody is deciding now
+/// is left for later: waiting for its lock would hold up all others.
 pub async fn due(conn: &mut PgConnection, now: Timestamp, limit: i64) -> Result<Vec<CaseId>> {
     let keys: Vec<String> = sqlx::query_scalar(
         "SELECT case_key FROM (
              SELECT case_key, due_at FROM wake_ups WHERE due_at <= $1 ORDER BY due_at LIMIT $2
-         ) due GROUP BY case_key ORDER BY min(due_at)",
+         ) due
+         WHERE EXISTS (SELECT FROM cases WHERE key = case_key FOR UPDATE SKIP LOCKED)
+         GROUP BY case_key ORDER BY min(due_at)",
     )
     .persistent(false)
     .bind(sql_time(now))
@@ -60,13 +63,4 @@ pub async fn due(conn: &mut PgConnection, now: Timestamp, limit: i64) -> Result<
     .fetch_all(conn)
     .await?;
     keys.iter().map(|key| case_id(key)).collect()
-}
-
-/// When the next wake-up is due; in the past where some are.
-pub async fn next_due(conn: &mut PgConnection) -> Result<Option<Timestamp>> {
-    let next: Option<SqlTime> = sqlx::query_scalar("SELECT min(due_at) FROM wake_ups")
-        .persistent(false)
-        .fetch_one(conn)
-        .await?;
-    Ok(next.map(Timestamp::from_chrono))
 }

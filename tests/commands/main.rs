@@ -5,11 +5,14 @@ mod cases;
 mod dead_letters;
 mod help;
 mod manual;
-mod replay;
+mod pauses;
 mod reconcile;
 mod reconcile_own;
+mod replay;
 mod reports;
+mod republish;
 mod services;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;

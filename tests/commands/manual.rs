@@ -53,7 +53,8 @@ async fn every_command_of_the_manual_does_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.tsv");
     let binary = Path::new(env!("CARGO_BIN_EXE_otodoke"));
-    let path = std::env::join_paths([binary.parent().unwrap(), Path::new("/usr/bin"), Path::new("/bin")]);
+    let path =
+        std::env::join_paths([binary.parent().unwrap(), Path::new("/usr/bin"), Path::new("/bin")]);
     assert!(commands().len() > 25, "the manual has lost its commands");
     for command in commands() {
         // What the commands before have made.

@@ -131,6 +131,11 @@ pub struct Arrived {
 }
 
 impl Subscriber {
+    /// The name of its queue.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
     /// All that has arrived since the beginning, in order.
     pub async fn arrived(&mut self) -> &[Arrived] {
         let (_connection, channel) = connect(&self.amqp_url).await;

@@ -127,10 +127,8 @@ impl Subject<'_> {
         }
     }
 
-    /// The same however often the inputs are seen, replayed or rebuilt.
-    fn event_id(&self, [event_type, key]: [&str; 2], n: i32) -> Uuid {
-        let name = json!([self.settings.source, self.case.key(), event_type, key, n]);
-        Uuid::new_v5(&NAMESPACE, name.to_string().as_bytes())
+    fn event_id(&self, name: [&str; 2], n: i32) -> Uuid {
+        event_id(&self.settings.source, self.case, name, n)
     }
 
     /// Numbers what is withdrawn and what is new, and writes the messages. What was never sent
@@ -188,6 +186,13 @@ impl Subject<'_> {
             Published::withdrawn(&withdrawal, self.label(id, sequence, &Trace::default()));
         NewMessage { case_key: self.case.key(), derived: false, published }
     }
+}
+
+/// The id of a derived event by its type and key: the same however often the inputs are seen,
+/// replayed or rebuilt.
+pub fn event_id(source: &str, case: &CaseId, [event_type, key]: [&str; 2], n: i32) -> Uuid {
+    let name = json!([source, case.key(), event_type, key, n]);
+    Uuid::new_v5(&NAMESPACE, name.to_string().as_bytes())
 }
 
 /// What makes two events of one name the same: their time and data. The cause is no part of it.

@@ -36,6 +36,7 @@ use crate::store::history::Trace;
 use crate::store::wake_ups::WakeUp;
 use crate::store::{self, CaseSet};
 
+pub use difference::event_id;
 pub use explain::{Explanation, Told, explain};
 pub use isolate::Interrupted;
 pub use rehearse::{Fate, Rehearsal, RowChange};
