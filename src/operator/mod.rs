@@ -4,10 +4,12 @@
 //! person should know beside it. It knows no SQL and no AMQP of its own.
 
 mod amount;
+mod bench;
 mod database;
 mod dead_letters;
 mod demo;
 mod derived;
+mod model;
 mod ndjson;
 mod order;
 mod output;
@@ -21,6 +23,7 @@ pub mod sandbox;
 mod schema;
 mod settings;
 mod setup;
+mod stage;
 mod status;
 mod tail;
 mod validate;
@@ -64,6 +67,8 @@ pub struct CommandLine {
 enum Command {
     Run(run::RunArguments),
     Demo(demo::DemoArguments),
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     Sandbox(sandbox::SandboxArguments),
     Migrate(setup::MigrateArguments),
     Topology(setup::TopologyArguments),
@@ -103,6 +108,7 @@ impl CommandLine {
         match self.command {
             Command::Run(arguments) => run::run(arguments, settings).await,
             Command::Demo(arguments) => demo::demo(arguments, settings).await,
+            Command::Bench(command) => bench::bench(command, settings).await,
             Command::Sandbox(arguments) => Ok(sandbox::sandbox(arguments).await?),
             Command::Migrate(arguments) => setup::migrate(arguments, settings).await,
             Command::Topology(arguments) => setup::topology(arguments, settings).await,

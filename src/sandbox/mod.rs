@@ -117,6 +117,14 @@ impl Sandbox {
         self.home.path()
     }
 
+    /// The process of a server, under which all its others are.
+    pub fn process_id(&self, server: Server) -> u32 {
+        match server {
+            Server::Postgres => self.postgres.as_ref().expect(POSTGRES).process_id(),
+            Server::RabbitMq => self.rabbitmq.as_ref().expect(RABBITMQ).process_id(),
+        }
+    }
+
     /// Crashes one server: SIGKILL for RabbitMQ; for PostgreSQL an immediate
     /// shutdown, which leaves the rest to recovery. Its data stays, but RabbitMQ 3.10
     /// notes a new quorum queue lazily: one declared a moment before doesn't come back

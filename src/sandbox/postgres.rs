@@ -39,6 +39,11 @@ struct Installation {
 }
 
 impl Postgres {
+    /// The process under which all its others are.
+    pub fn process_id(&self) -> u32 {
+        self.server.id()
+    }
+
     /// Creates the cluster in `home`, starts it, and creates the database.
     pub async fn start(home: &Home) -> Result<Postgres, SandboxError> {
         let installation = Installation::create(home)?;

@@ -62,6 +62,10 @@ impl Process {
         Ok(process)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended; if so, whether well.
     pub fn ended(&mut self) -> Result<Option<bool>, SandboxError> {
         let status = self.child.try_wait().map_err(|source| self.profile.spawn_error(source))?;

@@ -56,6 +56,11 @@ struct Ports {
 }
 
 impl RabbitMq {
+    /// The process under which all its others are.
+    pub fn process_id(&self) -> u32 {
+        self.server.id()
+    }
+
     /// Writes the node's settings into `home` and starts it.
     pub async fn start(home: &Home, management: bool) -> Result<RabbitMq, SandboxError> {
         let installation = Installation::create(home, management)?;

@@ -16,7 +16,7 @@ pub struct OwnDatabase {
 impl OwnDatabase {
     /// Creates it beside the database of `url`, whose user must be allowed to.
     pub async fn create(url: &str) -> Result<OwnDatabase> {
-        let name = format!("otodoke_demo_{}", Uuid::now_v7().simple());
+        let name = format!("otodoke_own_{}", Uuid::now_v7().simple());
         let own = OwnDatabase { server: url.parse()?, name };
         own.tell("CREATE DATABASE").await?;
         Ok(own)

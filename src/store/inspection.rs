@@ -88,3 +88,10 @@ pub async fn glimpse(conn: &mut PgConnection, order: &str) -> Result<Option<Glim
     .fetch_optional(conn)
     .await
 }
+
+/// How much was ever written to the write-ahead log, in bytes.
+pub async fn wal(conn: &mut PgConnection) -> Result<i64> {
+    sqlx::query_scalar("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint")
+        .fetch_one(conn)
+        .await
+}

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::play::Play;
 use super::privacy;
 use crate::contract::{Event, Rule, Timestamp};
-use crate::rules::CaseId;
+use crate::operator::model;
 use crate::rules::world::World;
 use crate::store::inspection::{self, Standing};
 use crate::store::report::{self, Range};
@@ -70,7 +70,7 @@ pub async fn findings(play: &Play, metrics: &str) -> Result<Findings> {
     let conn = &mut *play.pool.acquire().await?;
     let standing = inspection::standing(conn).await?;
     let figures = status::figures(conn).await?;
-    let mut differences = compare_derived(&world, &standing);
+    let mut differences = model::compare_derived(&world, &standing);
     differences.extend(compare_heard(play, &standing));
     differences.extend(compare_histories(play, conn).await?);
     differences.extend(differing("dead letters", &play.model.dead, &figures.open_dead_letters));
@@ -104,44 +104,6 @@ fn counted(names: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
 
 fn differing<T: PartialEq + fmt::Debug>(what: &str, expected: &T, found: &T) -> Option<String> {
     (expected != found).then(|| format!("{what}: {found:?} instead of {expected:?}"))
-}
-
-/// What a derived event is told apart by.
-type Name = (CaseId, String, String);
-
-/// Type, key, time and data, case by case.
-fn compare_derived(world: &World, standing: &[Standing]) -> Vec<String> {
-    let expected: BTreeMap<Name, (Timestamp, Value)> = world
-        .cases
-        .iter()
-        .flat_map(|(case, decision)| decision.derived.iter().map(move |derived| (case, derived)))
-        .map(|(case, derived)| {
-            let name =
-                (case.clone(), derived.derived_type().name().to_owned(), derived.key.clone());
-            (name, (derived.time, derived.data()))
-        })
-        .collect();
-    let found: BTreeMap<Name, (Timestamp, Value)> = standing
-        .iter()
-        .map(|event| {
-            let name = (event.case.clone(), event.event_type.clone(), event.key.clone());
-            (name, (event.time, event.data.clone()))
-        })
-        .collect();
-    let names: BTreeSet<&Name> = expected.keys().chain(found.keys()).collect();
-    names
-        .into_iter()
-        .filter_map(|name| {
-            let (case, event_type, key) = name;
-            let problem = match (expected.get(name), found.get(name)) {
-                (Some(expected), Some(found)) if expected == found => return None,
-                (Some(_), Some(_)) => "stands with other time or data",
-                (Some(_), None) => "is missing",
-                _ => "stands, and shouldn't",
-            };
-            Some(format!("{event_type} of {case} ({key}) {problem}"))
-        })
-        .collect()
 }
 
 /// Whoever subscribed and took withdrawals off has the same in hand.

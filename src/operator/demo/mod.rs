@@ -8,11 +8,9 @@ mod audience;
 mod checks;
 mod day;
 mod log;
-mod model;
 mod narrator;
 mod play;
 mod privacy;
-mod stage;
 mod summary;
 
 use std::net::SocketAddr;
@@ -28,6 +26,7 @@ pub use log::KeptLog;
 
 use super::output::say;
 use super::run::stop_on_signals;
+use super::stage::Stage;
 use crate::config::Settings;
 use crate::contract::Timestamp;
 use crate::processor::{self, Part, ProcessorError};
@@ -35,10 +34,7 @@ use checks::Findings;
 use day::Day;
 use narrator::Narrator;
 use play::Play;
-use stage::Stage;
 
-/// What events are sent as.
-const CONTENT_TYPE: &str = "application/cloudevents+json";
 /// As a shell puts it: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 

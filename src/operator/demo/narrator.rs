@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Effects, Style};
 
-use super::day::Sent;
+use crate::operator::model::Sent;
 use crate::operator::output::{coloured, say};
 use crate::store::inspection::Glimpse;
 

@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail, ensure};
 use sqlx::PgPool;
 
 use super::audience::Audience;
-use super::day::{Sent, Step, Story};
-use super::model::Model;
+use super::day::{Step, Story};
 use super::narrator::Narrator;
 use crate::broker::{Names, Outcome, Outgoing, Publisher};
 use crate::contract::{Span, Timestamp};
+use crate::operator::model::{Model, Sent};
 use crate::processor;
 use crate::store::inspection::{self, Glimpse};
 use crate::store::{self, ledger, status};
@@ -74,7 +74,7 @@ impl Play {
             self.model.take(sent, now, self.max_clock_skew);
         }
         let messages: Vec<Outgoing> =
-            unsent.drain(..).map(|sent| outgoing(&self.names, sent)).collect();
+            unsent.drain(..).map(|sent| sent.outgoing(&self.names)).collect();
         for outcome in self.publisher.publish_all(&messages).await {
             ensure!(
                 matches!(outcome, Outcome::Confirmed { .. }),
@@ -132,19 +132,5 @@ impl Play {
     pub async fn close(self) {
         self.publisher.close().await;
         self.pool.close().await;
-    }
-}
-
-fn outgoing(names: &Names, sent: &Sent) -> Outgoing {
-    Outgoing {
-        exchange: names.events(),
-        routing_key: sent.routing_key.clone(),
-        body: sent.body.clone().into(),
-        message_id: sent.event_id.clone(),
-        event_type: sent.event_type.clone(),
-        timestamp: None,
-        content_type: super::CONTENT_TYPE.to_owned(),
-        headers: Default::default(),
-        mandatory: false,
     }
 }

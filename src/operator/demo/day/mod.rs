@@ -19,6 +19,7 @@ use people::{Buyer, SWEETS, Seller};
 use serde_json::{Map, Value, json};
 
 use crate::contract::{Identifier, InputType, Span, Stream, Timestamp};
+use crate::operator::model::Sent;
 
 /// Stripped wherever they stand (V2): recognised by values that stand nowhere else.
 pub const POINTS_USED: i64 = 48_151_623;
@@ -38,16 +39,6 @@ pub enum Step {
     Settle,
     /// What a seller sees of this order now is remembered (V1).
     Look(String),
-}
-
-/// A message as an upstream system sends it.
-#[derive(Clone)]
-pub struct Sent {
-    pub stream: Stream,
-    pub routing_key: String,
-    pub event_id: String,
-    pub event_type: String,
-    pub body: Vec<u8>,
 }
 
 /// A story: one order, or one inquiry.

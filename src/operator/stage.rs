@@ -1,5 +1,5 @@
-//! Where the day takes place: private servers, or a database and names of its own on
-//! servers that were given. What is there already is neither read nor written.
+//! Where a demonstration or a benchmark takes place: private servers, or a database and names
+//! of its own on servers that were given. What is there already is neither read nor written.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -9,14 +9,14 @@ use uuid::Uuid;
 use crate::broker::{Names, Session, declare, remove};
 use crate::config::Settings;
 use crate::rules::Policy;
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::{Options, Sandbox, Server};
 use crate::store::database::OwnDatabase;
 use crate::{processor, store};
 
-/// The services of one demonstration. To be cleared in the end; what is private goes even
-/// where this process is killed.
+/// The services of one performance. To be cleared in the end; what is private goes even where
+/// this process is killed.
 pub struct Stage {
-    /// Those of the demonstration: services, prefix and HTTP address are its own.
+    /// Those of the performance: services, prefix and HTTP address are its own.
     pub settings: Settings,
     sandbox: Option<Sandbox>,
     /// On a given database server.
@@ -49,6 +49,16 @@ impl Stage {
         }
     }
 
+    /// The process of a private server, under which all its others are.
+    pub fn process_id(&self, server: Server) -> Option<u32> {
+        let is_given = match server {
+            Server::Postgres => self.database.is_some(),
+            Server::RabbitMq => self.names.is_some(),
+        };
+        let sandbox = self.sandbox.as_ref().filter(|_| !is_given)?;
+        Some(sandbox.process_id(server))
+    }
+
     async fn take_place(&mut self, private: Options) -> Result<()> {
         if private.postgres {
             let url = self.sandbox.as_ref().map(Sandbox::database_url);
@@ -57,7 +67,7 @@ impl Stage {
             let given = self.settings.services.database_url()?;
             let database = OwnDatabase::create(given)
                 .await
-                .context("can't create a database for the demo beside the one in DATABASE_URL")?;
+                .context("can't create a database beside the one in DATABASE_URL")?;
             self.settings.services.database_url = Some(database.url().into());
             self.database = Some(database);
         }
@@ -65,7 +75,7 @@ impl Stage {
             let url = self.sandbox.as_ref().map(Sandbox::amqp_url);
             self.settings.services.amqp_url = url.map(Into::into);
         } else {
-            let prefix = format!("demo-{}", Uuid::now_v7().simple());
+            let prefix = format!("own-{}", Uuid::now_v7().simple());
             let outer = std::mem::take(&mut self.settings.services.prefix);
             self.settings.services.prefix = [outer, prefix]
                 .into_iter()
@@ -80,7 +90,7 @@ impl Stage {
 
     async fn declare(&self) -> Result<()> {
         let names = Names::new(&self.settings.services.prefix)?;
-        let session = Session::open(self.settings.services.amqp_url()?, "demo").await?;
+        let session = Session::open(self.settings.services.amqp_url()?, "stage").await?;
         declare(&session, &names).await?;
         session.close().await;
         Ok(())
@@ -91,7 +101,7 @@ impl Stage {
         let amqp_url = self.settings.services.amqp_url().map(str::to_owned);
         let broker = async {
             let (Some(names), Ok(url)) = (&self.names, &amqp_url) else { return Ok(()) };
-            let session = Session::open(url, "demo").await?;
+            let session = Session::open(url, "stage").await?;
             remove(&session, names).await?;
             session.close().await;
             anyhow::Ok(())
