@@ -6,6 +6,7 @@
 mod amount;
 mod database;
 mod dead_letters;
+mod deadlines;
 mod demo;
 mod derived;
 mod ndjson;
@@ -76,6 +77,8 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
     #[command(subcommand)]
+    Deadlines(deadlines::DeadlinesCommand),
+    #[command(subcommand)]
     Derived(derived::DerivedCommand),
     Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
@@ -110,6 +113,7 @@ impl CommandLine {
             Command::Order(command) => order::order(command, settings).await,
             Command::Report(command) => report::report(command, settings).await,
             Command::DeadLetters(command) => dead_letters::dead_letters(command, settings).await,
+            Command::Deadlines(command) => deadlines::deadlines(command, settings).await,
             Command::Derived(command) => derived::derived(command, settings).await,
             Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
