@@ -145,12 +145,16 @@ async fn try_open_door(
 
 /// The door of a database that is set up.
 pub async fn door(settings: &Settings, pool: &PgPool) -> Result<Door, sqlx::Error> {
-    let settings = apply::Settings {
+    Door::open(pool.clone(), door_settings(settings)).await
+}
+
+/// What the door needs to know.
+pub fn door_settings(settings: &Settings) -> apply::Settings {
+    apply::Settings {
         policy: settings.rules.policy(),
         source: settings.services.source.clone(),
         publish_from: settings.pipeline.publish_from,
-    };
-    Door::open(pool.clone(), settings).await
+    }
 }
 
 /// Connections are made when they are needed, so an absent database is no error here.

@@ -7,6 +7,7 @@ mod amount;
 mod bench;
 mod database;
 mod dead_letters;
+mod deadlines;
 mod demo;
 mod derived;
 mod model;
@@ -83,6 +84,8 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
     #[command(subcommand)]
+    Deadlines(deadlines::DeadlinesCommand),
+    #[command(subcommand)]
     Derived(derived::DerivedCommand),
     Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
@@ -119,6 +122,7 @@ impl CommandLine {
             Command::Report(command) => report::report(command, settings).await,
             Command::Reconcile(arguments) => reconcile::reconcile(arguments, settings).await,
             Command::DeadLetters(command) => dead_letters::dead_letters(command, settings).await,
+            Command::Deadlines(command) => deadlines::deadlines(command, settings).await,
             Command::Derived(command) => derived::derived(command, settings).await,
             Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,

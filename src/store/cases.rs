@@ -174,6 +174,59 @@ pub async fn due(conn: &mut PgConnection, now: Timestamp, limit: i64) -> Result<
     keys.iter().map(|key| case_id(key)).collect()
 }
 
+/// A case that time alone will change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    pub case: CaseId,
+    pub next_at: Timestamp,
+}
+
+/// A page of the cases that time alone changes by `until`, or ever, in the order of when.
+pub async fn ahead(
+    conn: &mut PgConnection,
+    after: Option<&Ahead>,
+    until: Option<Timestamp>,
+    limit: i64,
+) -> Result<Vec<Ahead>> {
+    let rows: Vec<(String, SqlTime)> = sqlx::query_as(
+        "SELECT key, next_at FROM cases
+         WHERE next_at IS NOT NULL AND ($1::timestamptz IS NULL OR next_at <= $1)
+           AND ($2::timestamptz IS NULL OR (next_at >= $2 AND (next_at, key) > ($2, $3)))
+         ORDER BY next_at, key LIMIT $4",
+    )
+    .persistent(false)
+    .bind(until.map(sql_time))
+    .bind(after.map(|ahead| sql_time(ahead.next_at)))
+    .bind(after.map(|ahead| ahead.case.key()))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(key, next_at)| {
+            Ok(Ahead { case: case_id(&key)?, next_at: Timestamp::from_chrono(next_at) })
+        })
+        .collect()
+}
+
+/// How many they are.
+pub async fn count_ahead(conn: &mut PgConnection, until: Timestamp) -> Result<i64> {
+    sqlx::query_scalar("SELECT count(*) FROM cases WHERE next_at <= $1")
+        .persistent(false)
+        .bind(sql_time(until))
+        .fetch_one(conn)
+        .await
+}
+
+/// When time alone changes one case. The outer `None`: there is no such case.
+pub async fn next_at(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Option<Timestamp>>> {
+    let next: Option<Option<SqlTime>> =
+        sqlx::query_scalar("SELECT next_at FROM cases WHERE key = $1")
+            .bind(case.key())
+            .fetch_optional(conn)
+            .await?;
+    Ok(next.map(|next| next.map(Timestamp::from_chrono)))
+}
+
 /// How many cases there are.
 pub async fn count(conn: &mut PgConnection) -> Result<i64> {
     sqlx::query_scalar("SELECT count(*) FROM cases").fetch_one(conn).await

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::Result;
+use crate::contract::Span;
 use crate::rules::Policy;
 
 /// The id of a policy, which is recorded where it is new.
@@ -17,4 +18,11 @@ pub async fn id_of(conn: &mut PgConnection, policy: &Policy) -> Result<i32> {
     .bind(Json(policy))
     .fetch_one(conn)
     .await
+}
+
+/// The longest time that any case leaves for late arrivals.
+pub async fn longest_settle(conn: &mut PgConnection) -> Result<Span> {
+    let policies: Vec<Json<Policy>> =
+        sqlx::query_scalar("SELECT content FROM policies").fetch_all(conn).await?;
+    Ok(policies.into_iter().map(|policy| policy.0.settle).max().unwrap_or(Span::ZERO))
 }

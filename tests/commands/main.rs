@@ -3,6 +3,7 @@
 
 mod cases;
 mod dead_letters;
+mod deadlines;
 mod help;
 mod manual;
 mod pauses;

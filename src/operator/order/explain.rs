@@ -39,12 +39,14 @@ pub struct ExplainArguments {
     json: bool,
 }
 
-fn case_name(text: &str) -> Result<String, String> {
+/// An order's id, or `thread:` and a thread's, for clap.
+pub fn case_name(text: &str) -> Result<String, String> {
     let id = text.strip_prefix(THREAD).filter(|id| Identifier::new(*id).is_some()).unwrap_or(text);
     order_id(id).map(|_| text.trim().to_owned())
 }
 
-const THREAD: &str = "thread:";
+/// What a thread's id is told by.
+pub const THREAD: &str = "thread:";
 
 pub async fn explain(arguments: ExplainArguments, settings: &Settings) -> Result<ExitCode> {
     let as_of = arguments.as_of.map(|limit| limit.end(settings));
@@ -79,7 +81,8 @@ async fn find(
     Ok(None)
 }
 
-fn named(case: &str) -> String {
+/// A case that nothing is known of, in words.
+pub fn named(case: &str) -> String {
     match case.strip_prefix(THREAD) {
         Some(thread) => format!("a thread {thread}"),
         None => format!("an order {case}"),

@@ -13,6 +13,8 @@ use clap::Subcommand;
 use crate::config::Settings;
 use crate::contract::Identifier;
 
+pub use explain::{THREAD, case_name, named};
+
 /// Look at an order: show, find, explain
 #[derive(Subcommand, Debug)]
 pub enum OrderCommand {

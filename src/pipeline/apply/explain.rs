@@ -45,17 +45,29 @@ pub async fn explain(
     as_of: Option<Timestamp>,
 ) -> Result<Option<Explanation>, sqlx::Error> {
     let mut snapshot = conn.begin_with(crate::store::SNAPSHOT).await?;
-    let entries = history::with_receipt(&mut snapshot, id).await?;
-    let Some(case) = cases::look(&mut snapshot, id).await?.filter(|_| !entries.is_empty()) else {
+    examine(&mut snapshot, id, as_of, as_of).await
+}
+
+/// The same in the caller's snapshot. `known_until` (by default `as_of`) is up to when events
+/// are taken; `as_of` up to when their absence is taken for granted.
+pub(super) async fn examine(
+    conn: &mut PgConnection,
+    id: &CaseId,
+    as_of: Option<Timestamp>,
+    known_until: Option<Timestamp>,
+) -> Result<Option<Explanation>, sqlx::Error> {
+    let entries = history::with_receipt(conn, id).await?;
+    let Some(case) = cases::look(conn, id).await?.filter(|_| !entries.is_empty()) else {
         return Ok(None);
     };
     let as_of = as_of.unwrap_or(case.clock.max(case.as_of.unwrap_or(Timestamp::MIN)));
+    let known_until = known_until.unwrap_or(as_of);
     let (all, unreadable) = sorted(entries);
     let (known, later): (Vec<Received>, Vec<Received>) =
-        all.into_iter().partition(|received| received.entry.event.time <= as_of);
+        all.into_iter().partition(|received| received.entry.event.time <= known_until);
     let decision = match unreadable {
         Some(unreadable) => Err(unreadable.problem),
-        None => decide(&mut snapshot, id, &case, &known, as_of).await?,
+        None => decide(conn, id, &case, &known, as_of).await?,
     };
     let (history, left_out) = (tell(known), later.len());
     Ok(Some(Explanation { case: id.clone(), as_of, history, left_out, decision }))

@@ -13,6 +13,7 @@ mod admit;
 mod decide;
 mod difference;
 mod explain;
+mod foresee;
 mod isolate;
 mod neighbours;
 mod orders;
@@ -38,6 +39,7 @@ use crate::store::{self, CaseSet};
 
 pub use difference::event_id;
 pub use explain::{Explanation, Told, explain};
+pub use foresee::{Foreseen, foresee, waits};
 pub use isolate::Interrupted;
 pub use rehearse::{Fate, Rehearsal, RowChange};
 
