@@ -140,11 +140,13 @@ fn moments(events: &[Event], dice: &mut Dice) -> Vec<Timestamp> {
 }
 
 /// Tries a property on every history; panics with the smallest that fails.
+#[track_caller]
 pub fn for_every_history(property: impl Fn(&History) -> Result<(), String> + Sync) {
-    let (first, count) = seeds();
+    let (first, count) = seeds(std::panic::Location::caller().line());
+    println!("{count} histories, OTODOKE_SEED={first} and on");
     let next = std::sync::atomic::AtomicU64::new(first);
     let failed = std::sync::Mutex::new(None);
-    let workers = if count > 100_000 {
+    let workers = if count > 10_000 {
         std::thread::available_parallelism().map_or(1, usize::from)
     } else {
         1
@@ -174,12 +176,17 @@ pub fn for_every_history(property: impl Fn(&History) -> Result<(), String> + Syn
     }
 }
 
-/// Where to begin and how many to try.
-fn seeds() -> (u64, u64) {
+/// Of each property in the long mode: a million and more of all together.
+const IN_FULL: u64 = 90_000;
+
+/// Where to begin and how many to try. In the long mode each property, which stands in a line
+/// of its own, has histories of its own.
+fn seeds(line: u32) -> (u64, u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let full = std::env::var("OTODOKE_TEST_FULL").is_ok_and(|value| value == "1");
-    let count = number("OTODOKE_HISTORIES").unwrap_or(if full { 1_000_000 } else { 600 });
-    (number("OTODOKE_SEED").unwrap_or(1), count)
+    let first = if full { u64::from(line) * 1_000_000 } else { 1 };
+    let count = number("OTODOKE_HISTORIES").unwrap_or(if full { IN_FULL } else { 600 });
+    (number("OTODOKE_SEED").unwrap_or(first), count)
 }
 
 /// A panic of the rules fails the property like any other fault.
