@@ -29,7 +29,7 @@ use crate::store::{self, SNAPSHOT};
 ///
 /// With --since only what was received and derived since then is counted, which takes
 /// milliseconds: made to be run every minute. Dead letters are compared as a whole in any
-/// case, and so is what waits to be sent.
+/// case, and so is the outbox.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   otodoke verify

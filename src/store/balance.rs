@@ -171,7 +171,7 @@ pub async fn oddities(conn: &mut PgConnection, since: Option<Timestamp>) -> Resu
         uneven: uneven(conn, time).await?,
         without_key: named(conn, WITHOUT_KEY, time).await?,
         without_history,
-        unsent: named(conn, UNSENT, None).await?,
+        unsent: named(conn, UNSENT, time).await?,
         unfounded: named(conn, UNFOUNDED, None).await?,
     })
 }
@@ -205,7 +205,8 @@ const WITHOUT_HISTORY: &str = "SELECT count(*) OVER (), encode(key, 'hex') FROM 
     LIMIT $1";
 
 const UNSENT: &str = "SELECT count(*) OVER (), event_id::text FROM derived_events d
-    WHERE $2::timestamptz IS NULL AND published_at IS NULL AND NOT suppressed
+    WHERE ($2::timestamptz IS NULL OR recorded_at >= $2)
+      AND published_at IS NULL AND NOT suppressed
       AND NOT EXISTS (SELECT FROM outbox o WHERE o.derived AND o.event_id = d.event_id)
     LIMIT $1";
 
