@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
+use super::read_model::Written;
 use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time};
 use crate::contract::Timestamp;
 use crate::rules::{CaseId, Policy};
@@ -19,6 +20,8 @@ pub struct Case {
     pub last_sequence: i64,
     /// How often in a row its decision has failed.
     pub parked_attempts: i32,
+    /// What the read model was given last.
+    pub written: Written,
     /// The database's clock after the lock was taken.
     pub clock: Timestamp,
 }
@@ -31,6 +34,7 @@ struct Row {
     as_of: Option<SqlTime>,
     last_sequence: i64,
     parked_attempts: i32,
+    written: Option<Vec<u8>>,
     clock: SqlTime,
 }
 
@@ -51,7 +55,7 @@ pub async fn lock(
     // The inner query is no plain subquery, so each row's clock is read after its lock.
     let rows: Vec<Row> = sqlx::query_as(
         "WITH locked AS MATERIALIZED (
-             SELECT key, policy, as_of, last_sequence, parked_attempts
+             SELECT key, policy, as_of, last_sequence, parked_attempts, written
              FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
          SELECT l.*, p.content, clock_timestamp() AS clock
          FROM locked l JOIN policies p ON p.id = l.policy",
@@ -65,7 +69,7 @@ pub async fn lock(
 /// A case as it stands, without its lock; `None` where there is no such case.
 pub async fn look(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Case>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.key, c.policy, c.as_of, c.last_sequence, c.parked_attempts, p.content,
+        "SELECT c.key, c.policy, c.as_of, c.last_sequence, c.parked_attempts, c.written, p.content,
                 clock_timestamp() AS clock
          FROM cases c JOIN policies p ON p.id = c.policy WHERE c.key = $1",
     )
@@ -100,6 +104,7 @@ fn read(rows: Vec<Row>) -> Result<BTreeMap<CaseId, Case>> {
                 as_of: row.as_of.map(Timestamp::from_chrono),
                 last_sequence: row.last_sequence,
                 parked_attempts: row.parked_attempts,
+                written: Written::from_bytes(row.written),
                 clock: Timestamp::from_chrono(row.clock),
             };
             Ok((case_id(&row.key)?, case))
@@ -114,6 +119,8 @@ pub struct Decided {
     pub as_of: Option<Timestamp>,
     pub next_at: Option<Timestamp>,
     pub last_sequence: i64,
+    /// What the read model was given.
+    pub written: Written,
 }
 
 /// Remembers decisions; what was parked no longer is.
@@ -123,16 +130,18 @@ pub async fn remember(conn: &mut PgConnection, decided: &[Decided]) -> Result<()
     };
     sqlx::query(
         "UPDATE cases SET as_of = new.as_of, next_at = new.next_at,
-             last_sequence = new.last_sequence,
+             last_sequence = new.last_sequence, written = new.written,
              parked_until = NULL, parked_attempts = 0, parked_error = NULL
-         FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[])
-             AS new (key, as_of, next_at, last_sequence)
+         FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[],
+                     $5::bytea[])
+             AS new (key, as_of, next_at, last_sequence, written)
          WHERE cases.key = new.key",
     )
     .bind(case_keys(decided.iter().map(|decided| &decided.case)))
     .bind(times(|decided| decided.as_of))
     .bind(times(|decided| decided.next_at))
     .bind(decided.iter().map(|decided| decided.last_sequence).collect::<Vec<_>>())
+    .bind(decided.iter().map(|decided| decided.written.as_bytes()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -1,7 +1,8 @@
 //! The read model's tables: what decisions say, written where it differs.
 //!
 //! Rows go to the database as JSON objects whose members are the columns, so that a state
-//! of `rules` is its own row. A row of a decided case that its decision doesn't name any
+//! of `rules` is its own row. What a case's tables were given last is remembered as digests, and
+//! not given again. A row of a decided case that its decision doesn't name any
 //! more is deleted, except refunds: money once asked for stays on record.
 
 use std::collections::BTreeMap;
@@ -12,64 +13,117 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::{CaseSet, Result, case_keys, sql_time, texts};
+use super::{CaseSet, Result, case_keys, digest, sql_time};
 use crate::contract::{Identifier, Timestamp};
 use crate::rules::{CaseId, Decision, OrderState, PackageState, RefundState};
 
-/// The rows of decided cases.
+/// The rows of decided cases that may differ from what is stored.
 #[derive(Debug, Default)]
 pub struct Rows {
-    cases: CaseSet,
-    decided_orders: Vec<Identifier>,
-    orders: Vec<Value>,
-    order_lines: Vec<Value>,
-    packages: Vec<Value>,
-    threads: Vec<Value>,
-    refunds: Vec<Value>,
-    guarantees: Vec<Value>,
+    threads: Table,
+    orders: Table,
+    order_lines: Table,
+    packages: Table,
+    guarantees: Table,
+    refunds: Table,
+}
+
+/// The rows of one table.
+#[derive(Debug, Default)]
+struct Table {
+    /// The cases, or orders, whose rows these are: what else they have is to go.
+    of: Vec<String>,
+    rows: Vec<Value>,
+}
+
+/// What was last written of a case: a digest for each table, so that what did not change is
+/// not written again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written(Vec<u8>);
+
+/// Of a digest; two contents share one once in 2^64.
+const DIGEST_BYTES: usize = 8;
+
+impl Written {
+    /// As it is stored with the case.
+    pub fn from_bytes(bytes: Option<Vec<u8>>) -> Written {
+        Written(bytes.unwrap_or_default())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Compares a case's rows, table by table, with what was written.
+struct Comparison<'a> {
+    before: &'a [u8],
+    now: Vec<u8>,
+    of: String,
+}
+
+impl Comparison<'_> {
+    /// Takes the rows where they differ.
+    fn take(&mut self, table: &mut Table, rows: Vec<Value>) {
+        let at = self.now.len();
+        let text = serde_json::to_vec(&rows).unwrap_or_default();
+        self.now.extend_from_slice(&digest([text.as_slice()])[..DIGEST_BYTES]);
+        if self.before.get(at..at + DIGEST_BYTES) != Some(&self.now[at..]) {
+            table.of.push(self.of.clone());
+            table.rows.extend(rows);
+        }
+    }
 }
 
 impl Rows {
-    /// Adds what a decision says of its case.
-    pub fn add(&mut self, case: &CaseId, decision: &Decision, now: Timestamp) {
-        self.cases.insert(case.clone());
-        for thread in &decision.threads {
-            self.threads.push(row(thread, [("case_key", case.key().into())]));
-        }
+    /// Adds what a decision says of its case, as far as that isn't what was written before.
+    pub fn add(&mut self, case: &CaseId, decision: &Decision, before: &Written) -> Written {
+        let mut compared = Comparison { before: &before.0, now: Vec::new(), of: case.key() };
+        let threads = decision.threads.iter();
+        let threads = threads.map(|thread| row(thread, [("case_key", case.key().into())]));
+        compared.take(&mut self.threads, threads.collect());
         if let Some(order) = case.order_id() {
-            self.decided_orders.push(order.clone());
-            self.add_order(order, decision, now);
+            compared.of = order.to_string();
+            self.add_order(&mut compared, decision);
         }
+        Written(compared.now)
     }
 
-    fn add_order(&mut self, id: &Identifier, decision: &Decision, now: Timestamp) {
-        let order_id = || ("order_id", Value::from(id.as_str()));
-        if let Some(order) = &decision.order {
-            self.orders.push(order_row(order, now));
-            self.order_lines.extend(order.lines.iter().map(|line| row(line, [order_id()])));
-        }
-        let packages = decision.packages.iter();
-        self.packages.extend(packages.map(|package| package_row(package, order_id())));
-        self.refunds.extend(decision.refunds.iter().map(|refund| refund_row(refund, order_id())));
+    fn add_order(&mut self, compared: &mut Comparison<'_>, decision: &Decision) {
+        let of = Value::from(compared.of.as_str());
+        let order_id = || ("order_id", of.clone());
+        let order = decision.order.iter();
+        compared.take(&mut self.orders, order.clone().map(order_row).collect());
+        let lines = order.flat_map(|order| &order.lines).map(|line| row(line, [order_id()]));
+        compared.take(&mut self.order_lines, lines.collect());
+        let packages = decision.packages.iter().map(|package| package_row(package, order_id()));
+        compared.take(&mut self.packages, packages.collect());
         let guarantees = decision.guarantees.iter();
-        self.guarantees.extend(guarantees.map(|guarantee| row(guarantee, [order_id()])));
+        let guarantees = guarantees.map(|guarantee| row(guarantee, [order_id()]));
+        compared.take(&mut self.guarantees, guarantees.collect());
+        let refunds = decision.refunds.iter().map(|refund| refund_row(refund, order_id()));
+        compared.take(&mut self.refunds, refunds.collect());
     }
 
     /// Writes the rows, at most seven statements, none that has nothing to write or delete.
-    pub async fn write(&self, conn: &mut PgConnection, now: Timestamp) -> Result<()> {
-        if !self.cases.is_empty() {
-            let keys = case_keys(&self.cases);
-            replace(conn, THREADS, keys, &self.threads).await?;
+    pub async fn write(&mut self, conn: &mut PgConnection, now: Timestamp) -> Result<()> {
+        for order in &mut self.orders.rows {
+            order["version"] = 1.into();
+            order["updated_at"] = now.to_string().into();
+            order.as_object_mut().map(write_moments);
         }
-        if self.decided_orders.is_empty() {
-            return Ok(());
+        for (statement, table) in [
+            (THREADS, &self.threads),
+            (ORDERS, &self.orders),
+            (ORDER_LINES, &self.order_lines),
+            (PACKAGES, &self.packages),
+            (GUARANTEES, &self.guarantees),
+        ] {
+            if !table.of.is_empty() {
+                replace(conn, statement, table).await?;
+            }
         }
-        let decided = || texts(&self.decided_orders).into_iter().map(Into::into).collect();
-        replace(conn, ORDERS, decided(), &self.orders).await?;
-        replace(conn, ORDER_LINES, decided(), &self.order_lines).await?;
-        replace(conn, PACKAGES, decided(), &self.packages).await?;
-        replace(conn, GUARANTEES, decided(), &self.guarantees).await?;
-        self.write_refunds(conn, now).await
+        if self.refunds.of.is_empty() { Ok(()) } else { self.write_refunds(conn, now).await }
     }
 
     async fn write_refunds(&self, conn: &mut PgConnection, now: Timestamp) -> Result<()> {
@@ -79,12 +133,12 @@ impl Rows {
              WHERE order_id = ANY ($1) AND withdrawn_at IS NULL AND refund_key NOT IN (
                  SELECT refund_key FROM jsonb_populate_recordset(NULL::read_model.refunds, $2))",
         )
-        .bind(texts(&self.decided_orders))
-        .bind(Json(&self.refunds))
+        .bind(&self.refunds.of)
+        .bind(Json(&self.refunds.rows))
         .bind(sql_time(now))
         .execute(&mut *conn)
         .await?;
-        if self.refunds.is_empty() {
+        if self.refunds.rows.is_empty() {
             return Ok(());
         }
         sqlx::query(
@@ -97,7 +151,7 @@ impl Rows {
                  excluded.required_at, excluded.issued_at, excluded.withdrawn_at)
              WHERE old IS DISTINCT FROM excluded",
         )
-        .bind(Json(&self.refunds))
+        .bind(Json(&self.refunds.rows))
         .execute(conn)
         .await?;
         Ok(())
@@ -137,13 +191,8 @@ pub async fn rows_of(conn: &mut PgConnection, cases: &CaseSet) -> Result<BTreeMa
     Ok(rows.into_iter().map(|(table, key, row)| (RowName { table, key }, row)).collect())
 }
 
-async fn replace(
-    conn: &mut PgConnection,
-    statement: &'static str,
-    decided: Vec<String>,
-    rows: &[Value],
-) -> Result<()> {
-    sqlx::query(statement).bind(decided).bind(Json(rows)).execute(conn).await?;
+async fn replace(conn: &mut PgConnection, statement: &'static str, table: &Table) -> Result<()> {
+    sqlx::query(statement).bind(&table.of).bind(Json(&table.rows)).execute(conn).await?;
     Ok(())
 }
 
@@ -230,10 +279,11 @@ const GUARANTEES: &str = "
         excluded.status)
     WHERE old IS DISTINCT FROM excluded";
 
-fn order_row(order: &OrderState, now: Timestamp) -> Value {
+/// Without what only counts its changes.
+fn order_row(order: &OrderState) -> Value {
     // The lines have a table of their own; a member that no column is called is skipped, but
     // a long list would have to be read.
-    let mut row = row(order, [("version", 1.into()), ("updated_at", now.to_string().into())]);
+    let mut row = row(order, []);
     row.as_object_mut().map(|members| members.remove("lines"));
     row
 }

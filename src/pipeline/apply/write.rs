@@ -16,7 +16,7 @@ use crate::store::dead_letters::{self, Refused};
 use crate::store::derived_events::{self, Recorded};
 use crate::store::ledger::{self, Count};
 use crate::store::outbox::{self, NewMessage};
-use crate::store::read_model::Rows;
+use crate::store::read_model::{Rows, Written};
 use crate::store::{CaseSet, wake_ups};
 
 /// Writes what the decisions say, and files what was refused.
@@ -28,24 +28,40 @@ pub(super) async fn write(
 ) -> Result<Outcome, sqlx::Error> {
     let now = decided.now;
     let mut outcome = Outcome { clock: Some(now), ..Outcome::default() };
-    let mut rows = Rows::default();
-    for (case, decision) in &decided.decisions {
-        rows.add(case, decision, now);
-    }
-    rows.write(conn, now).await?;
+    let written = write_rows(&pass, conn, &decided).await?;
     let differences = compare(&pass, conn, &mut decided).await?;
     if pass.mode != Mode::Live {
         outcome.changes = differences.iter().flat_map(|(case, d)| changes(case, d)).collect();
     }
     if pass.mode != Mode::Preview {
         let mut messages = write_derived(conn, &differences, now).await?;
-        write_cases(&pass, conn, &decided, &differences, &mut outcome).await?;
+        write_cases(&pass, conn, &decided, &differences, written, &mut outcome).await?;
         messages.extend(write_dead_letters(&pass, conn, admission, now).await?);
         replay::record(&pass, conn, admission, now).await?;
         write_messages(conn, &messages, now, &mut outcome).await?;
     }
     count(&pass, conn, admission, now, &mut outcome).await?;
     Ok(outcome)
+}
+
+/// Writes the read model's rows that differ from what was written before. A rebuild trusts
+/// nothing that was.
+async fn write_rows(
+    pass: &Pass<'_>,
+    conn: &mut PgConnection,
+    decided: &Decided,
+) -> Result<BTreeMap<CaseId, Written>, sqlx::Error> {
+    let (mut rows, nothing) = (Rows::default(), Written::default());
+    let mut written = BTreeMap::new();
+    for (case, decision) in &decided.decisions {
+        let before = match pass.mode {
+            Mode::Live | Mode::Rehearsal => &pass.case(case).written,
+            Mode::Rebuild | Mode::Preview => &nothing,
+        };
+        written.insert(case.clone(), rows.add(case, decision, before));
+    }
+    rows.write(conn, decided.now).await?;
+    Ok(written)
 }
 
 type Differences = BTreeMap<CaseId, Difference>;
@@ -116,6 +132,7 @@ async fn write_cases(
     conn: &mut PgConnection,
     decided: &Decided,
     differences: &Differences,
+    mut written: BTreeMap<CaseId, Written>,
     outcome: &mut Outcome,
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<DecidedCase> = decided
@@ -126,6 +143,7 @@ async fn write_cases(
             as_of: pass.as_of(case),
             next_at: decision.next_at,
             last_sequence: differences[case].last_sequence,
+            written: written.remove(case).unwrap_or_default(),
         })
         .collect();
     if !rows.is_empty() {
