@@ -141,16 +141,29 @@ impl Report {
         }
         let mut list = table(["table", "row", "column", "before", "after"]);
         for row in &self.row_changes {
-            for (index, (column, before, after)) in row.columns.iter().enumerate() {
-                let [table, key] =
-                    if index == 0 { [&*row.name.table, &row.name.key] } else { ["", ""] };
-                let [before, after] = [before, after].map(|value| self.shown(column, value));
-                list.add_row([table, key, column, &words(&before), &words(&after)]);
+            let name = [&*row.name.table, &row.name.key];
+            for (index, cells) in self.cells(row).into_iter().enumerate() {
+                let [table, key] = if index == 0 { name } else { ["", ""] };
+                let [column, before, after] = &cells;
+                list.add_row([table, key, column, before, after]);
             }
         }
         let all: usize = self.rows.values().flatten().sum();
         let more = more(all, self.row_changes.len());
         format!("\n\n{}\n\n{}{more}", counts.trim_fmt(), list.trim_fmt())
+    }
+
+    /// Column, before, after; of a row that is new or gone only that.
+    fn cells(&self, row: &RowChange) -> Vec<[String; 3]> {
+        let whole = if row.is_new() { Some("new") } else { row.is_gone().then_some("gone") };
+        if let Some(word) = whole {
+            return vec![[format!("({word})"), String::new(), String::new()]];
+        }
+        let cells = row.columns.iter().map(|(column, before, after)| {
+            let [before, after] = [before, after].map(|value| words(&self.shown(column, value)));
+            [column.clone(), before, after]
+        });
+        cells.collect()
     }
 
     fn shown(&self, column: &str, value: &Option<Value>) -> Value {
