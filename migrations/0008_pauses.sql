@@ -29,7 +29,5 @@ CREATE INDEX ledger_committed ON ledger
     USING brin (committed_at) WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX derived_events_recorded ON derived_events
     USING brin (recorded_at) WITH (pages_per_range = 32, autosummarize = on);
--- The few rows that say something. At rest nothing is unpublished.
+-- The few rows that say something.
 CREATE INDEX ledger_dead ON ledger (dead) WHERE dead > 0;
-CREATE INDEX derived_events_unpublished ON derived_events (event_id)
-    WHERE published_at IS NULL AND NOT suppressed;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -165,14 +165,18 @@ pub fn pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
     Ok(PgPoolOptions::new()
         .max_connections(u32::from(settings.pipeline.database_connections))
         .acquire_timeout(std::time::Duration::from_secs(10))
-        .connect_lazy_with(options.application_name("otodoke").options(KEYED_LOOKUPS)))
+        .after_connect(|conn, _| {
+            Box::pin(async move { conn.execute(KEYED_LOOKUPS).await.map(drop) })
+        })
+        .connect_lazy_with(options.application_name("otodoke")))
 }
 
 /// Every statement of the pipeline finds its rows by a key, however many rows there are. A plan
 /// that was made while a table was empty would read it whole for as long as the connection
 /// lasts; planning each time anew costs more than many statements do.
-const KEYED_LOOKUPS: [(&str, &str); 3] =
-    [("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan"), ("jit", "off")];
+/// Set, rather than asked for at the start: a pooler in between may refuse that.
+const KEYED_LOOKUPS: &str =
+    "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off";
 
 /// Serves the endpoints. Orders matter more than they do: while another process has the
 /// address, the rest goes on without them.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::data::{self, STRIPPED};
 use super::envelope::{Header, Message, Mode, attribute};
 use super::{json, limits};
 
@@ -80,6 +81,25 @@ impl Repair {
         Repair::from_json(patch).expect("one operation is a patch")
     }
 
+    /// Without points and payment codes (rule V2): what is stored of a repair holds none. They
+    /// would be stripped from the event in any case. `None` where nothing is left.
+    pub fn stripped(mut self) -> Option<Repair> {
+        use json_patch::PatchOperation::{Add, Replace, Test};
+        self.0.0.retain(|operation| {
+            let name = operation.path().last().map(|token| token.decoded().into_owned());
+            name.is_none_or(|name| !STRIPPED.contains(&name.as_str()))
+        });
+        for operation in &mut self.0.0 {
+            match operation {
+                Add(add) => data::strip(&mut add.value),
+                Replace(replace) => data::strip(&mut replace.value),
+                Test(test) => data::strip(&mut test.value),
+                _ => {}
+            }
+        }
+        (!self.0.is_empty()).then_some(self)
+    }
+
     /// All of it, or an error and nothing.
     pub fn apply(&self, document: &mut Value) -> Result<(), RepairError> {
         json_patch::patch(document, &self.0)
@@ -95,6 +115,7 @@ impl Repair {
     pub fn places(&self) -> Vec<String> {
         let mut places: Vec<String> =
             self.0.iter().map(|operation| operation.path().to_string()).collect();
+        places.sort();
         places.dedup();
         places
     }
@@ -184,6 +205,15 @@ mod tests {
         let error = assignment("/data/currency=JPY").unwrap_err().to_string();
         assert!(error.contains(r#"'/data/currency="JPY"'"#), "{error}");
         assert!(assignment("data=1").is_err() && assignment("/data").is_err());
+    }
+
+    #[test]
+    fn points_and_payment_codes_are_no_part_of_what_is_kept() {
+        let event = json!({ "data": { "order_id": "O1", "payment_code": "27182" } });
+        let kept = Repair::replacement(event).stripped().unwrap().to_json().to_string();
+        assert!(kept.contains("O1") && !kept.contains("27182"), "{kept}");
+        let patch = json!([{ "op": "add", "path": "/data/points_used", "value": 31_415 }]);
+        assert_eq!(Repair::from_json(patch).unwrap().stripped(), None);
     }
 
     #[test]

@@ -68,8 +68,7 @@ pub struct CommandLine {
 enum Command {
     Run(run::RunArguments),
     Demo(demo::DemoArguments),
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    Bench(bench::BenchArguments),
     Sandbox(sandbox::SandboxArguments),
     Migrate(setup::MigrateArguments),
     Topology(setup::TopologyArguments),
@@ -111,7 +110,7 @@ impl CommandLine {
         match self.command {
             Command::Run(arguments) => run::run(arguments, settings).await,
             Command::Demo(arguments) => demo::demo(arguments, settings).await,
-            Command::Bench(command) => bench::bench(command, settings).await,
+            Command::Bench(arguments) => bench::bench(arguments, settings).await,
             Command::Sandbox(arguments) => Ok(sandbox::sandbox(arguments).await?),
             Command::Migrate(arguments) => setup::migrate(arguments, settings).await,
             Command::Topology(arguments) => setup::topology(arguments, settings).await,

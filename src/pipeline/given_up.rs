@@ -21,7 +21,7 @@ pub fn judge(names: &Names, delivery: Delivery) -> Received {
             (RejectionCode::Unroutable, detail)
         }
     };
-    let said = said_of_itself(&delivery.body);
+    let said = said_of_itself(&delivery.body, &delivery.properties.headers);
     Received {
         stream,
         routing_key: delivery.routing_key,
@@ -78,11 +78,15 @@ fn account(death: &Death) -> (RejectionCode, String) {
     }
 }
 
-/// What the event says of itself, where its body can be read and is not too long to be true.
-fn said_of_itself(body: &[u8]) -> impl Fn(&str) -> Option<String> + use<> {
+/// What the event says of itself, in the headers of the binary mode or in a body that can be
+/// read, where it is not too long to be true.
+fn said_of_itself(body: &[u8], headers: &Headers) -> impl Fn(&str) -> Option<String> + use<> {
     let event: Option<Value> = serde_json::from_slice(body).ok();
+    let headers = headers.clone();
     move |name| {
-        let text = event.as_ref()?.get(name)?.as_str()?;
+        let header = |prefix: &str| headers.get(&format!("{prefix}{name}"))?.as_text();
+        let said = ["cloudEvents_", "cloudEvents:"].into_iter().find_map(header);
+        let text = said.or_else(|| event.as_ref()?.get(name)?.as_str())?;
         let usable = text.len() <= 256 && !text.contains('\0');
         usable.then(|| text.to_owned())
     }

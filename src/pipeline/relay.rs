@@ -128,7 +128,7 @@ impl Session {
     /// overtakes an earlier one of its case that the broker refuses. How many were sent, or
     /// held since their type is paused.
     async fn send(&mut self) -> Result<usize, RelayError> {
-        let queued = outbox::next(&mut self.leases, &self.lanes, &[], FETCH).await?;
+        let queued = outbox::next(&mut self.leases, &self.lanes, FETCH).await?;
         let mut done = queued.len();
         let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
         done -= queued.len();

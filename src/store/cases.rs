@@ -147,6 +147,18 @@ pub async fn remember(conn: &mut PgConnection, decided: &[Decided]) -> Result<()
     Ok(())
 }
 
+/// Forgets what the read model was given: all of it is written at the next decision.
+pub async fn forget_written(
+    conn: &mut PgConnection,
+    cases: impl Iterator<Item = &CaseId>,
+) -> Result<()> {
+    sqlx::query("UPDATE cases SET written = NULL WHERE key = ANY ($1) AND written IS NOT NULL")
+        .bind(case_keys(cases))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// A case whose decision failed on what is stored.
 #[derive(Clone, Debug)]
 pub struct Parked {

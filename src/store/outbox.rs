@@ -74,29 +74,21 @@ pub struct Queued {
     pub queued_at: SqlTime,
 }
 
-/// The first messages of each of `lanes` that aren't held, at most `limit` a lane, without the
-/// cases in `refused`: those of which a message was refused, and whose later ones must not
-/// overtake it.
+/// The first messages of each of `lanes` that aren't held, at most `limit` a lane.
 ///
 /// Planned afresh each time: a plan made while the table is empty would read it whole.
-pub async fn next(
-    conn: &mut PgConnection,
-    lanes: &[i16],
-    refused: &[String],
-    limit: i64,
-) -> Result<Vec<Queued>> {
+pub async fn next(conn: &mut PgConnection, lanes: &[i16], limit: i64) -> Result<Vec<Queued>> {
     sqlx::query_as(
         "SELECT o.* FROM unnest($1::smallint[]) AS mine (lane)
          CROSS JOIN LATERAL (
              SELECT position, outbox.lane, case_key, event_id, type, routing_key, copied_to, time,
                     body, traceparent, tracestate, queued_at
-             FROM outbox WHERE outbox.lane = mine.lane AND NOT held AND case_key <> ALL ($2)
-             ORDER BY position LIMIT $3) o
+             FROM outbox WHERE outbox.lane = mine.lane AND NOT held
+             ORDER BY position LIMIT $2) o
          ORDER BY o.position",
     )
     .persistent(false)
     .bind(lanes)
-    .bind(refused)
     .bind(limit)
     .fetch_all(conn)
     .await

@@ -9,8 +9,11 @@ use crate::rules::Policy;
 
 /// The id of a policy, which is recorded where it is new.
 pub async fn id_of(conn: &mut PgConnection, policy: &Policy) -> Result<i32> {
-    // The update writes nothing new, but returns the row where it is there already, one
-    // that another processor has just written too.
+    let known = sqlx::query_scalar("SELECT id FROM policies WHERE content = $1");
+    if let Some(id) = known.bind(Json(policy)).fetch_optional(&mut *conn).await? {
+        return Ok(id);
+    }
+    // The update writes nothing new, but returns a row that another processor has just written.
     sqlx::query_scalar(
         "INSERT INTO policies (content) VALUES ($1)
          ON CONFLICT (content) DO UPDATE SET content = excluded.content RETURNING id",

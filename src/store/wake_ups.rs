@@ -52,10 +52,12 @@ pub async fn take(conn: &mut PgConnection, cases: &CaseSet) -> Result<CaseSet> {
 pub async fn due(conn: &mut PgConnection, now: Timestamp, limit: i64) -> Result<Vec<CaseId>> {
     let keys: Vec<String> = sqlx::query_scalar(
         "SELECT case_key FROM (
-             SELECT case_key, due_at FROM wake_ups WHERE due_at <= $1 ORDER BY due_at LIMIT $2
-         ) due
+             SELECT case_key, min(due_at) AS due_at FROM (
+                 SELECT case_key, due_at FROM wake_ups WHERE due_at <= $1
+                 ORDER BY due_at LIMIT 8 * $2) first
+             GROUP BY case_key) due
          WHERE EXISTS (SELECT FROM cases WHERE key = case_key FOR UPDATE SKIP LOCKED)
-         GROUP BY case_key ORDER BY min(due_at)",
+         ORDER BY due_at LIMIT $2",
     )
     .persistent(false)
     .bind(sql_time(now))

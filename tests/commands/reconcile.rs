@@ -164,14 +164,14 @@ async fn the_seller_is_that_of_the_orders_or_has_to_be_said() {
     };
     let unknown = all_orders(&[("O-404", "Pending", 1, "")]);
     let ran = run(&unknown, &[]);
-    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("O-404"), "{}", ran.out);
     assert!(ran.err.contains("--seller"), "{}", ran.err);
     assert_eq!(run(&unknown, &["--seller", "S1"]).code, 1);
 
     let rows = [("O-other", "Unshipped", 2, "1980"), ("O-shipped", "Shipped", 2, "1980")];
     let both = all_orders(&rows);
     let ran = run(&both, &[]);
-    assert_eq!(ran.code, 2);
     assert!(ran.err.contains("S1, S2") && ran.err.contains("--seller"), "{}", ran.err);
     let told = reconcile(&shop, &both, &["--seller", "S2"], 1);
     assert_eq!(told["differences"][0]["what"], "seller_id");

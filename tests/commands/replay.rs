@@ -427,3 +427,37 @@ async fn an_export_has_everything_but_personal_data() {
     assert!(shop.run(&["dead-letters", "export", "--reveal"]).out.contains("Hanako"));
     assert_eq!(count(&shop.pool, "audit WHERE act = 'reveal'").await, 1);
 }
+
+#[tokio::test]
+async fn a_repair_leaks_nothing_that_a_letter_hides() {
+    let shop = Shop::open().await;
+    let mut event = order_placed("O-1", "authorized");
+    event["payment_code"] = json!("27182");
+    let event = json!({
+        "specversion": "1.0", "id": "e1", "source": "/shop", "type": "order-placed",
+        "time": PLACED, "data": event,
+    });
+    shop.deliver(Stream::Orders, b"{ \"payment_code\": \"27182\", \"buyer_name\": \"Hanako\"")
+        .await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), event.to_string()).unwrap();
+    // What the editor was given is kept beside.
+    let seen = tempfile::NamedTempFile::new().unwrap();
+    let script = tempfile::NamedTempFile::new().unwrap();
+    let (given, saved) = (seen.path().display(), file.path().display());
+    std::fs::write(script.path(), format!("cp \"$1\" {given}; cp {saved} \"$1\"")).unwrap();
+    let editor = format!("sh {}", script.path().display());
+    let id = shop.json(&["dead-letters", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let arguments = ["dead-letters", "replay", "--id", &id, "--edit", "--yes"];
+    let ran = shop.run_with(&arguments, &[("EDITOR", &editor)]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(!std::fs::read_to_string(seen.path()).unwrap().contains("27182"));
+    let jobs = shop.json(&["dead-letters", "jobs"]);
+    let job = jobs[0]["job"].as_str().unwrap();
+    let shown = shop.run(&["dead-letters", "jobs", "show", job]).out;
+    for text in [jobs.to_string(), shown, ran.out] {
+        assert!(!text.contains("Hanako") && !text.contains("27182"), "{text}");
+    }
+    let stored = "SELECT count(*) FROM replay_jobs j WHERE j::text LIKE '%27182%'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(stored).fetch_one(&shop.pool).await.unwrap(), 0);
+}

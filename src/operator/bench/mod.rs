@@ -17,24 +17,35 @@ use clap::Subcommand;
 
 use crate::config::Settings;
 
-/// Measure this program on this machine: throughput, latency
+/// Measure this program on this machine: throughput (by itself too), latency
 ///
 /// The workload is made from a seed: orders of some thousand buyers with all that follows, all
 /// event types, bodies of about 1 KB, 3 % out of order, 1 % twice, 0.1 % wrong. What stands in
 /// the end is compared with the rules run in memory. Machines differ and have neighbours:
 /// compare only figures of one machine and time, CPU seconds rather than rates.
-#[derive(Subcommand, Debug)]
-#[command(after_help = "Examples:
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   otodoke bench throughput                        from full queues to an empty outbox
   otodoke bench throughput --events 100000 --runs 5 --json
-  otodoke bench latency --rate 1000               from publishing to the derived event")]
-pub enum BenchCommand {
+  otodoke bench latency --rate 1000               from publishing to the derived event"
+)]
+pub struct BenchArguments {
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
+    #[command(flatten)]
+    throughput: throughput::ThroughputArguments,
+}
+
+#[derive(Subcommand, Debug)]
+enum BenchCommand {
     Throughput(throughput::ThroughputArguments),
     Latency(latency::LatencyArguments),
 }
 
-pub async fn bench(command: BenchCommand, settings: &Settings) -> Result<ExitCode> {
-    match command {
+pub async fn bench(arguments: BenchArguments, settings: &Settings) -> Result<ExitCode> {
+    match arguments.command.unwrap_or(BenchCommand::Throughput(arguments.throughput)) {
         BenchCommand::Throughput(arguments) => throughput::run(arguments, settings).await,
         BenchCommand::Latency(arguments) => latency::run(arguments, settings).await,
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::json;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
@@ -54,6 +54,9 @@ pub async fn discard(arguments: DiscardArguments, settings: &Settings) -> Result
     let mut connection = connect(settings).await?;
     let filter = arguments.filters.filter(settings);
     let ids = dead_letters::ids(&mut connection, &filter).await?;
+    if ids.is_empty() && arguments.filters.names_one() {
+        bail!("there is no such dead letter");
+    }
     let discarded = end(&mut connection, &arguments, &ids).await?;
     let Discarded { ids, claimed, ended } = discarded;
     let count = ids.len();

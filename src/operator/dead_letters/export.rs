@@ -34,8 +34,9 @@ pub struct ExportArguments {
     json: bool,
 }
 
-/// Letters in memory at a time: a body may be 256 KiB.
-const PAGE: i64 = 100;
+/// Letters in memory at a time: what was refused for its size may be as large as the broker lets
+/// it be.
+const PAGE: i64 = 25;
 
 pub async fn export(arguments: ExportArguments, settings: &Settings) -> Result<ExitCode> {
     let filter = arguments.filters.filter(settings);

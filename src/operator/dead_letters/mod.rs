@@ -30,8 +30,7 @@ pub enum DeadLettersCommand {
     Groups(groups::GroupsArguments),
     Show(show::ShowArguments),
     Replay(Box<replay::ReplayArguments>),
-    #[command(subcommand)]
-    Jobs(jobs::JobsCommand),
+    Jobs(jobs::JobsArguments),
     Discard(discard::DiscardArguments),
     Export(export::ExportArguments),
 }
@@ -42,7 +41,7 @@ pub async fn dead_letters(command: DeadLettersCommand, settings: &Settings) -> R
         DeadLettersCommand::Groups(arguments) => groups::groups(arguments, settings).await,
         DeadLettersCommand::Show(arguments) => show::show(arguments, settings).await,
         DeadLettersCommand::Replay(arguments) => replay::replay(*arguments, settings).await,
-        DeadLettersCommand::Jobs(command) => jobs::jobs(command, settings).await,
+        DeadLettersCommand::Jobs(arguments) => jobs::jobs(arguments, settings).await,
         DeadLettersCommand::Discard(arguments) => discard::discard(arguments, settings).await,
         DeadLettersCommand::Export(arguments) => export::export(arguments, settings).await,
     }

@@ -114,6 +114,23 @@ pub fn column(name: &str, value: Value, personal: Personal) -> Value {
     if is_hidden { masked(value) } else { value }
 }
 
+/// A JSON Patch: what it puts where is shown as it would be there.
+pub fn patch(patch: &Value, personal: Personal) -> Value {
+    let shown = |operation: &Value| {
+        let mut operation = operation.clone();
+        let path = operation["path"].as_str().unwrap_or_default().to_owned();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if let Some(put) = operation.get_mut("value") {
+            *put = match put.take() {
+                whole if path.is_empty() => value(whole, personal),
+                part => member(name, part, personal),
+            };
+        }
+        operation
+    };
+    patch.as_array().into_iter().flatten().map(shown).collect()
+}
+
 /// A header that carries an attribute of a binary event.
 pub fn is_attribute(header: &str) -> bool {
     ["cloudEvents_", "cloudEvents:"].iter().any(|prefix| header.starts_with(prefix))
@@ -199,6 +216,21 @@ mod tests {
         let broken = r#"{"payment_code": "123-456", "order_id": "O1", "points_used":300"#;
         let shown = text(broken);
         assert_eq!(shown, r#"{"payment_code***, "order_id": "O1", "points_used***"#);
+    }
+
+    #[test]
+    fn a_patch_shows_no_more_than_the_event() {
+        let given = json!([
+            { "op": "replace", "path": "", "value": event() },
+            { "op": "add", "path": "/data/buyer_name", "value": "Hanako" },
+            { "op": "add", "path": "/data/currency", "value": "JPY" },
+            { "op": "remove", "path": "/data/phone" },
+        ]);
+        let shown = patch(&given, Personal::Hidden);
+        assert!(!shown.to_string().contains("Hanako"), "{shown}");
+        assert_eq!((&shown[2], &shown[3]), (&given[2], &given[3]));
+        assert!(patch(&given, Personal::Shown).to_string().contains("Hanako"));
+        assert!(!patch(&given, Personal::Shown).to_string().contains("300"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::{PAGE, one, tell_undecided};
 use crate::config::Settings;
-use crate::contract::Timestamp;
+use crate::contract::{Span, Timestamp};
 use crate::operator::Usage;
 use crate::operator::database::connect;
 use crate::operator::order::case_name;
@@ -35,9 +35,9 @@ use crate::store::{self, SNAPSHOT};
   otodoke deadlines simulate --as-of 2026-12-24 --order 250-1234567-1234567
   otodoke deadlines simulate --as-of 2026-12-24 --json | jq 'select(.rule == \"M3\")'")]
 pub struct SimulateArguments {
-    /// A moment to come; a date: its end, in the setting time-zone
+    /// A moment to come; a date: its end, in the setting time-zone. By default 30 days from now
     #[arg(long, value_name = "TIME", value_parser = period::limit)]
-    as_of: Limit,
+    as_of: Option<Limit>,
     /// Only this order, or thread:THREAD_ID
     #[arg(long, value_name = "ORDER_ID", value_parser = case_name)]
     order: Option<String>,
@@ -46,10 +46,13 @@ pub struct SimulateArguments {
     json: bool,
 }
 
+/// How far ahead it is looked where nothing is said.
+const AHEAD: Span = Span::days(30);
+
 pub async fn simulate(arguments: SimulateArguments, settings: &Settings) -> Result<ExitCode> {
-    let as_of = arguments.as_of.end(settings);
     let mut connection = connect(settings).await?;
     let clock = store::clock(&mut connection).await?;
+    let as_of = arguments.as_of.map_or(clock + AHEAD, |limit| limit.end(settings));
     if as_of < clock {
         let told = format!("{as_of} is past: `order explain --as-of` tells of what was");
         return Err(Usage(told).into());

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 use crate::config::Settings;
 use crate::contract::Timestamp;
@@ -11,6 +12,7 @@ use crate::operator::database::connect;
 use crate::operator::output::{say, table};
 use crate::operator::tail::type_name;
 use crate::operator::who::who;
+use crate::store::audit;
 use crate::store::pauses::{self, Pause, Waiting};
 
 /// Hold back a type of derived event
@@ -61,8 +63,12 @@ pub async fn pause(arguments: PauseArguments, settings: &Settings) -> Result<Exi
     let mut connection = connect(settings).await?;
     let who = who();
     let reason = arguments.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
-    let paused =
-        pauses::add(&mut connection, &arguments.types, &who, reason).await.context(IS_IT_SET_UP)?;
+    let mut transaction = connection.begin().await?;
+    let paused = pauses::add(&mut transaction, &arguments.types, &who, reason).await;
+    let paused = paused.context(IS_IT_SET_UP)?;
+    let detail = json!({ "reason": reason });
+    audit::record_each(&mut transaction, &who, "pause", &paused, &detail).await?;
+    transaction.commit().await?;
     for pause in pauses::list(&mut connection).await?.iter().map(|waiting| &waiting.pause) {
         let name = &pause.event_type;
         if paused.contains(name) {
@@ -76,7 +82,11 @@ pub async fn pause(arguments: PauseArguments, settings: &Settings) -> Result<Exi
 
 pub async fn resume(arguments: ResumeArguments, settings: &Settings) -> Result<ExitCode> {
     let mut connection = connect(settings).await?;
-    let ended = pauses::remove(&mut connection, &arguments.types).await.context(IS_IT_SET_UP)?;
+    let mut transaction = connection.begin().await?;
+    let ended = pauses::remove(&mut transaction, &arguments.types).await.context(IS_IT_SET_UP)?;
+    let names: Vec<String> = ended.iter().map(|pause| pause.event_type.clone()).collect();
+    audit::record_each(&mut transaction, &who(), "resume", &names, &json!({})).await?;
+    transaction.commit().await?;
     for name in &arguments.types {
         match ended.iter().find(|pause| pause.event_type == *name) {
             Some(pause) => eprintln!("{name} is sent again; it was paused {}", story(pause)),

@@ -28,7 +28,8 @@ use crate::store::republish::{self as events, Filter, Place, Row};
 /// and not withdrawn since: each as it was then, under the same id, case by case in the order
 /// of their sequence. They go to the queue itself, past the exchange, so nobody else gets them
 /// twice. Bind the queue first and republish then: nothing is missed in between, and what comes
-/// both ways has one id. An interrupted run says from where to go on.
+/// both ways has one id. What is withdrawn while this runs may come after its withdrawal: of two
+/// events of a case the one with the greater `sequence` is the later. An interrupted run says from where to go on.
 ///
 /// Their `source` is the setting OTODOKE_SOURCE, from which their ids follow: events that were
 /// recorded under another one are left out, and counted.

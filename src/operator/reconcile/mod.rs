@@ -155,7 +155,7 @@ async fn compare(
     let told = arguments.seller.as_deref();
     let mut findings = pages::of_report(&mut snapshot, report, &compared, told).await?;
     let seller = match span.is_given() {
-        true => Some(pages::seller(told, &findings)?),
+        true => known(pages::seller(told, &findings)),
         false => None,
     };
     if let Some(seller) = &seller {
@@ -174,6 +174,11 @@ async fn compare(
         findings,
         malformed_rows: report.malformed.clone(),
     })
+}
+
+/// The seller, or word that it isn't known: what the report itself shows is told all the same.
+fn known(seller: Result<String, Usage>) -> Option<String> {
+    seller.inspect_err(|why| eprintln!("what the report lacks was not looked for: {why}")).ok()
 }
 
 /// What the report covers: from its first order to its last, unless something else was told.

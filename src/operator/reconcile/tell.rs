@@ -80,7 +80,10 @@ impl Told {
         };
         let looked_up = match &self.seller_id {
             Some(seller) => format!("of {seller}, {}", self.span()),
-            None => "none looked for, since the report has no purchase-date".to_owned(),
+            None => {
+                "none looked for, since the report has no purchase-date or its seller isn't known"
+                    .to_owned()
+            }
         };
         format!(
             "{}: orders {}{left_out}, missing here {}, missing in the report {} ({looked_up}), \

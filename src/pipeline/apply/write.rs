@@ -33,7 +33,10 @@ pub(super) async fn write(
     if pass.mode != Mode::Live {
         outcome.changes = differences.iter().flat_map(|(case, d)| changes(case, d)).collect();
     }
-    if pass.mode != Mode::Preview {
+    if pass.mode == Mode::Preview {
+        // What the rows hold now is no longer what is remembered of them.
+        cases::forget_written(conn, decided.decisions.keys()).await?;
+    } else {
         let mut messages = write_derived(conn, &differences, now).await?;
         write_cases(&pass, conn, &decided, &differences, written, &mut outcome).await?;
         messages.extend(write_dead_letters(&pass, conn, admission, now).await?);

@@ -67,7 +67,8 @@ pub fn judge(letter: Letter, repair: Option<&Repair>, now: Timestamp, skew: Span
         Some(Err(error)) => return received(letter, None, Err(unfit(&error))),
     };
     let attributes = letter.attributes();
-    let said = letter.event_type.as_deref();
+    let read = document(&letter).and_then(|document| text_of(&document, "type"));
+    let said = read.as_deref().or(letter.event_type.as_deref());
     let judged = |stream| {
         let content_type = letter.content_type.as_deref();
         let message = Message { body: &letter.body, content_type, attributes: &attributes, stream };

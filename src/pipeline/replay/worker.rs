@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ use crate::store::{self, leases};
 
 /// Bodies in one transaction.
 const MOST_BYTES: i64 = 4 * 1024 * 1024;
+/// Each has a connection of its own for as long as it takes.
+const SIDE_BY_SIDE: usize = 2;
 
 /// Something that stops the work on jobs for now.
 #[derive(Debug, thiserror::Error)]
@@ -68,24 +71,23 @@ impl Worker {
         Worker { way, max_clock_skew }
     }
 
-    /// All jobs that nobody else works on, one after the other.
+    /// All jobs that nobody else works on: a few side by side, so that a slow one doesn't hold up
+    /// an urgent one. One that fails doesn't end the others; the first failure is told.
     pub async fn all(&self, stop: &CancellationToken) -> Result<(), WorkerError> {
         let jobs = replays::running(&mut *self.way.pool().acquire().await?).await?;
-        for job in jobs {
-            if stop.is_cancelled() {
-                break;
-            }
-            self.one(job, stop).await?;
-        }
-        Ok(())
+        let ended = futures_util::stream::iter(jobs)
+            .map(|job| self.one(job, stop))
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect::<Vec<_>>();
+        ended.await.into_iter().collect()
     }
 
     /// One job, until it isn't running any more; nothing where somebody else works on it.
     pub async fn one(&self, job: Uuid, stop: &CancellationToken) -> Result<(), WorkerError> {
         let mut lease = self.way.pool().acquire().await?;
-        // It ends with this connection, whatever becomes of us.
-        lease.close_on_drop();
         if replays::try_lease(&mut lease, job).await? {
+            // It ends with this connection, whatever becomes of us.
+            lease.close_on_drop();
             let mut run = Run { worker: self, lease, job, ramp_begun: None };
             run.until_it_ends(stop).await?;
         }

@@ -19,7 +19,7 @@ pub struct Discarded {
 /// Discards open letters. In a transaction: the letters are locked before it is looked whether
 /// a job has them, so that none is replayed and discarded at once.
 pub async fn discard(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Discarded> {
-    sqlx::query("SELECT FROM dead_letters WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
+    sqlx::query("SELECT FROM dead_letters WHERE id = ANY ($1) ORDER BY fingerprint FOR UPDATE")
         .bind(ids)
         .execute(&mut *conn)
         .await?;

@@ -37,7 +37,7 @@ pub struct Submitted {
 /// The letters are locked first, so that nobody discards one meanwhile; a letter that another
 /// job finishes meanwhile is taken out by the last statement, which sees it.
 pub async fn submit(conn: &mut PgConnection, job: &NewJob, letters: &[Uuid]) -> Result<Submitted> {
-    sqlx::query("SELECT FROM dead_letters WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
+    sqlx::query("SELECT FROM dead_letters WHERE id = ANY ($1) ORDER BY fingerprint FOR UPDATE")
         .bind(letters)
         .execute(&mut *conn)
         .await?;

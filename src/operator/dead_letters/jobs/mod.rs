@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
+use super::redact::{self, Personal};
 use crate::config::Settings;
 use crate::contract::Timestamp;
 use crate::operator::database::connect;
@@ -19,9 +20,18 @@ use crate::operator::who::who;
 use crate::store::audit;
 use crate::store::replays::{self, Job};
 
-/// Replay jobs: list, show, pause, resume, cancel
+/// Replay jobs: list, show, pause, resume, cancel; by itself it lists them
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct JobsArguments {
+    #[command(subcommand)]
+    command: Option<JobsCommand>,
+    #[command(flatten)]
+    list: ListArguments,
+}
+
 #[derive(Subcommand, Debug)]
-pub enum JobsCommand {
+enum JobsCommand {
     List(ListArguments),
     Show(show::ShowArguments),
     Pause(PauseArguments),
@@ -65,9 +75,9 @@ pub struct CancelArguments {
     job: Uuid,
 }
 
-pub async fn jobs(command: JobsCommand, settings: &Settings) -> Result<ExitCode> {
+pub async fn jobs(arguments: JobsArguments, settings: &Settings) -> Result<ExitCode> {
     let mut conn = connect(settings).await?;
-    match command {
+    match arguments.command.unwrap_or(JobsCommand::List(arguments.list)) {
         JobsCommand::List(arguments) => return list(&mut conn, &arguments).await,
         JobsCommand::Show(arguments) => return show::show(&mut conn, arguments, settings).await,
         JobsCommand::Pause(PauseArguments { job }) => {
@@ -137,7 +147,7 @@ pub fn object(job: &Job) -> Value {
         "state": job.state,
         "why": job.why,
         "filter": job.filter,
-        "patch": job.patch,
+        "patch": job.patch.as_ref().map(|patch| redact::patch(patch, Personal::Hidden)),
         "rate": job.rate,
         "canary": job.canary,
         "max_failures": job.max_failures,

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use super::ReplayArguments;
 use crate::contract::Repair;
 use crate::operator::Usage;
+use crate::operator::dead_letters::redact::{self, Personal};
 use crate::operator::who::who;
 use crate::pipeline::replay::{Letter, document};
 use crate::store::audit;
@@ -65,10 +66,12 @@ async fn the_one(conn: &mut PgConnection, filter: &Filter) -> Result<DeadLetter>
 
 /// What the editor made of a letter, as a repair.
 fn edited(letter: DeadLetter) -> Result<Repair> {
+    // Points and payment codes are shown nowhere; left as they are, they are no change.
     let before = document(&Letter::from(letter.clone()));
+    let before = before.map(|document| redact::value(document, Personal::Shown));
     let text = match &before {
         Some(document) => serde_json::to_string_pretty(document)?,
-        None => String::from_utf8_lossy(&letter.body).into_owned(),
+        None => redact::text(&String::from_utf8_lossy(&letter.body)),
     };
     // Only this user may read it, and it is gone after.
     let mut file = tempfile::Builder::new().prefix("otodoke-").suffix(".json").tempfile()?;

@@ -11,13 +11,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::filters::Filters;
 use super::jobs::follow;
 use crate::config::Settings;
 use crate::contract::repair;
 use crate::operator::database::connect;
+use crate::operator::output::say;
 
 /// Bring refused messages through the door again, as they came or repaired
 ///
@@ -91,14 +92,18 @@ pub async fn replay(arguments: ReplayArguments, settings: &Settings) -> Result<E
             true => bail!("there is no such dead letter"),
             false => eprintln!("no dead letter fits"),
         }
+        if arguments.json {
+            say(&json!({ "letters": 0 }).to_string())?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.yes {
         return rehearse::rehearse(&mut connection, &arguments, selection, repair, settings).await;
     }
     let refused = selection.refused.len();
+    let is_done = selection.valid.is_empty() && refused == 0;
     let Some(job) = submit::submit(&mut connection, &arguments, selection, repair).await? else {
-        return Ok(ExitCode::FAILURE);
+        return Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     };
     if arguments.detach {
         return Ok(ExitCode::SUCCESS);

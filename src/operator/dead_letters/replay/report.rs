@@ -178,7 +178,7 @@ impl Report {
             "duplicates": self.duplicates,
             "refused": self.refused.iter().map(refusal).collect::<Vec<_>>(),
             "replayed_already": self.replayed,
-            "patch": repair.map(Repair::to_json),
+            "patch": repair.map(|repair| redact::patch(&repair.to_json(), self.personal)),
             "derived": self.changes.iter().map(change_object).collect::<Vec<_>>(),
             "read_model": self.row_changes.iter().map(|row| self.row(row)).collect::<Vec<_>>(),
         })

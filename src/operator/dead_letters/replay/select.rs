@@ -11,8 +11,9 @@ use crate::pipeline::replay::judge;
 use crate::store;
 use crate::store::dead_letters::{self, DeadLetter, Filter};
 
-/// Letters in memory at a time: a body may be 256 KiB.
-const PAGE: usize = 200;
+/// Letters in memory at a time: what was refused for its size may be as large as the broker lets
+/// it be.
+const PAGE: usize = 25;
 
 /// The letters that fit a filter.
 #[derive(Debug, Default)]

@@ -39,7 +39,7 @@ pub async fn submit(
         id: Uuid::now_v7(),
         submitted_by: who(),
         filter: arguments.filters.describe(),
-        patch: repair.as_ref().map(Repair::to_json),
+        patch: repair.and_then(Repair::stripped).map(|repair| repair.to_json()),
         canary: arguments.canary,
         rate: arguments.rate,
         max_failures: arguments.max_failures,
