@@ -122,7 +122,7 @@ fn spoil(market: &Marketplace, events: Vec<Event>) -> Spoiled {
         let mut message = market.event(event);
         // A repetition would come into the history as it should be.
         let causes = causes.iter().enumerate().cycle().skip(number % 7).take(7);
-        for (cause, way) in causes.filter(|_| number % 4 == 0 && times[&event.key] == 1) {
+        for (cause, way) in causes.filter(|_| number % 3 == 0 && times[&event.key] == 1) {
             let mut wrong = to_cloudevent(event);
             if (way.spoil)(event, &mut wrong) {
                 letters[cause] += 1;

@@ -19,6 +19,7 @@ use sqlx::Connection;
 use tokio::io::AsyncReadExt;
 
 use self::decode::Encodings;
+use self::findings::Findings;
 use self::pages::Span;
 use self::read::{Malformed, Report, Reported};
 use self::tell::Told;
@@ -155,7 +156,7 @@ async fn compare(
     let told = arguments.seller.as_deref();
     let mut findings = pages::of_report(&mut snapshot, report, &compared, told).await?;
     let seller = match span.is_given() {
-        true => known(pages::seller(told, &findings)),
+        true => known(pages::seller(told, &findings), &findings)?,
         false => None,
     };
     if let Some(seller) = &seller {
@@ -177,8 +178,16 @@ async fn compare(
 }
 
 /// The seller, or word that it isn't known: what the report itself shows is told all the same.
-fn known(seller: Result<String, Usage>) -> Option<String> {
-    seller.inspect_err(|why| eprintln!("what the report lacks was not looked for: {why}")).ok()
+/// Where that is nothing, nothing was found out.
+fn known(seller: Result<String, Usage>, findings: &Findings) -> Result<Option<String>, Usage> {
+    match seller {
+        Ok(seller) => Ok(Some(seller)),
+        Err(why) if findings.are_none() => Err(why),
+        Err(why) => {
+            eprintln!("what the report lacks was not looked for: {why}");
+            Ok(None)
+        }
+    }
 }
 
 /// What the report covers: from its first order to its last, unless something else was told.
