@@ -129,8 +129,8 @@ fn no_type_and_key_stands_twice_in_a_case_and_every_cause_is_an_event() {
 
 /// Rule 0.3: with what is dated later left out, all that is dated up to then stands as before.
 /// But for one thing: whose the order is that a thread names may turn out later. Where a question
-/// for the marketplace (Q7) belongs depends on it, and whether a message that followed its thread
-/// to that order has to be looked up by itself (Q1, Q2).
+/// for the marketplace (Q7) belongs depends on it. And where it turns out to be another seller's
+/// or buyer's, the thread has no order, or another one, and its other messages are judged anew.
 #[test]
 fn what_is_dated_later_never_undoes_or_changes_what_was_true() {
     for_every_history(|history| {
@@ -143,10 +143,11 @@ fn what_is_dated_later_never_undoes_or_changes_what_was_true() {
                 .cloned()
                 .collect();
             let undecided = history.threads_of_orders_placed_after(cut);
+            let astray = history.threads_of_others_orders_placed_after(cut);
             let up_to = |facts: &BTreeSet<Fact>| -> BTreeSet<Fact> {
-                let placing = [Rule::Q1, Rule::Q2, Rule::Q7];
-                let moves =
-                    |fact: &&Fact| placing.contains(&fact.rule) && fact.is_of_any(&undecided);
+                let moves = |fact: &&Fact| {
+                    fact.is_of_any(&astray) || (fact.rule == Rule::Q7 && fact.is_of_any(&undecided))
+                };
                 facts.iter().filter(|fact| fact.time <= cut && !moves(fact)).cloned().collect()
             };
             let alone = up_to(&facts(&decide_all(&early, &history.policy, history.as_of)));

@@ -117,6 +117,35 @@ impl History {
         naming.filter(|(_, order)| !placed.contains(order)).map(|(thread, _)| thread).collect()
     }
 
+    /// Those of them that name another seller's or buyer's order.
+    pub fn threads_of_others_orders_placed_after(
+        &self,
+        moment: Timestamp,
+    ) -> BTreeSet<&Identifier> {
+        let mut threads = self.threads_of_orders_placed_after(moment);
+        let placed = || {
+            self.events.iter().filter_map(|event| match &event.input {
+                Input::OrderPlaced(placed) => Some(placed),
+                _ => None,
+            })
+        };
+        threads.retain(|thread| {
+            self.events.iter().any(|event| match &event.input {
+                Input::MessageSent(message) if message.thread_id == **thread => {
+                    placed().any(|order| {
+                        let buyer = message.buyer_id.as_ref();
+                        message.order_id.as_ref() == Some(&order.order_id)
+                            && (message.seller_id != order.seller_id
+                                || buyer.is_some_and(|buyer| *buyer != order.buyer_id)
+                                || message.relay_email != order.relay_email)
+                    })
+                }
+                _ => false,
+            })
+        });
+        threads
+    }
+
     pub fn last(&self) -> Timestamp {
         let placed = self.events.iter().filter_map(|event| match &event.input {
             Input::OrderPlaced(placed) => placed.placed_at,
