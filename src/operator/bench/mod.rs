@@ -19,9 +19,9 @@ use crate::config::Settings;
 
 /// Measure this program on this machine: throughput (by itself too), latency
 ///
-/// The workload is made from a seed: orders of some thousand buyers with all that follows, all
-/// event types, bodies of about 1 KB, 3 % out of order, 1 % twice, 0.1 % wrong. What stands in
-/// the end is compared with the rules run in memory. Machines differ and have neighbours:
+/// The workload is made from a seed: orders of two thirds as many buyers, with all that follows,
+/// bodies of some 750 bytes, 3 % out of order, 1 % twice, 0.1 % wrong. What stands in the end is
+/// compared with the rules run in memory. Machines differ and have neighbours:
 /// compare only figures of one machine and time, CPU seconds rather than rates.
 #[derive(Debug, clap::Args)]
 #[command(
