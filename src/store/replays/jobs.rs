@@ -43,19 +43,29 @@ impl Job {
     }
 }
 
+/// A statement that tells of jobs how far they are.
+macro_rules! told {
+    ($jobs:literal, $tail:literal) => {
+        concat!(
+            "SELECT job.*, told.accepted, told.duplicates, told.refused, told.cancelled FROM ",
+            $jobs,
+            " job CROSS JOIN LATERAL (
+                 SELECT count(*) FILTER (WHERE outcome = 'accepted') AS accepted,
+                        count(*) FILTER (WHERE outcome = 'duplicate') AS duplicates,
+                        count(*) FILTER (WHERE outcome = 'refused') AS refused,
+                        count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled
+                 FROM replay_letters WHERE job = job.id) told ",
+            $tail
+        )
+    };
+}
+
 /// The jobs, the latest first.
 pub async fn jobs(conn: &mut PgConnection, limit: i64) -> Result<Vec<Job>> {
-    sqlx::query_as(
-        "SELECT job.*, told.accepted, told.duplicates, told.refused, told.cancelled
-         FROM (SELECT * FROM replay_jobs ORDER BY submitted_at DESC, id DESC LIMIT $1) job
-         CROSS JOIN LATERAL (
-             SELECT count(*) FILTER (WHERE outcome = 'accepted') AS accepted,
-                    count(*) FILTER (WHERE outcome = 'duplicate') AS duplicates,
-                    count(*) FILTER (WHERE outcome = 'refused') AS refused,
-                    count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled
-             FROM replay_letters WHERE job = job.id) told
-         ORDER BY submitted_at DESC, id DESC",
-    )
+    sqlx::query_as(told!(
+        "(SELECT * FROM replay_jobs ORDER BY submitted_at DESC, id DESC LIMIT $1)",
+        "ORDER BY submitted_at DESC, id DESC"
+    ))
     .bind(limit)
     .fetch_all(conn)
     .await
@@ -63,20 +73,7 @@ pub async fn jobs(conn: &mut PgConnection, limit: i64) -> Result<Vec<Job>> {
 
 /// One job.
 pub async fn job(conn: &mut PgConnection, id: Uuid) -> Result<Option<Job>> {
-    sqlx::query_as(
-        "SELECT job.*, told.accepted, told.duplicates, told.refused, told.cancelled
-         FROM replay_jobs job
-         CROSS JOIN LATERAL (
-             SELECT count(*) FILTER (WHERE outcome = 'accepted') AS accepted,
-                    count(*) FILTER (WHERE outcome = 'duplicate') AS duplicates,
-                    count(*) FILTER (WHERE outcome = 'refused') AS refused,
-                    count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled
-             FROM replay_letters WHERE job = job.id) told
-         WHERE job.id = $1",
-    )
-    .bind(id)
-    .fetch_optional(conn)
-    .await
+    sqlx::query_as(told!("replay_jobs", "WHERE job.id = $1")).bind(id).fetch_optional(conn).await
 }
 
 /// The jobs that are to be worked on, the earliest first.
@@ -127,22 +124,11 @@ pub async fn release(conn: &mut PgConnection, job: Uuid) -> Result<u64> {
 /// What tells the locks of jobs from the program's other advisory locks.
 const JOB_LOCKS: i32 = 0x6f74_6a6f;
 
-/// Leases a job: one process works on it, for as long as this connection lasts or until it
-/// gives it back.
+/// Leases a job: one process works on it, for as long as this connection lasts.
 pub async fn try_lease(conn: &mut PgConnection, job: Uuid) -> Result<bool> {
     sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2::text))")
         .bind(JOB_LOCKS)
         .bind(job)
         .fetch_one(conn)
         .await
-}
-
-/// Gives the lease back.
-pub async fn release_lease(conn: &mut PgConnection, job: Uuid) -> Result<()> {
-    sqlx::query("SELECT pg_advisory_unlock($1, hashtext($2::text))")
-        .bind(JOB_LOCKS)
-        .bind(job)
-        .execute(conn)
-        .await?;
-    Ok(())
 }

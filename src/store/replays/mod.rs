@@ -4,7 +4,7 @@ mod jobs;
 mod letters;
 mod submit;
 
-pub use jobs::{Job, job, jobs, release, release_lease, running, try_lease, turn};
+pub use jobs::{Job, job, jobs, release, running, try_lease, turn};
 pub use letters::{
     Attempt, Fate, Processed, RefusedAgain, Waiting, attempts, record, refused, still_waiting,
     waiting,
