@@ -131,7 +131,8 @@ async fn a_subscriber_gets_derived_events_as_the_contract_has_them() {
         },
     });
     assert_eq!(event, expected);
-    let published = "SELECT published_at IS NOT NULL FROM derived_events WHERE event_id = $1";
+    let published = "SELECT published_at IS NOT NULL FROM read_model.derived_events
+                     WHERE event_id = $1";
     let id: uuid::Uuid = message.message_id.parse().expect("an id is a UUID");
     let pool = services.pool().await;
     let marked = async || {
@@ -251,7 +252,7 @@ async fn what_is_dated_before_publish_from_is_recorded_and_not_sent() {
     let told: Vec<String> =
         subscriber.arrived().await.iter().map(|message| message.event_type.clone()).collect();
     assert_eq!(told, ["refund-required", "derived-withdrawn"]);
-    let silent = "SELECT count(*) FROM derived_events WHERE suppressed AND published_at IS NULL";
+    let silent = "SELECT count(*) FROM derived_events WHERE suppressed AND position IS NULL";
     let silent: i64 = sqlx::query_scalar(silent).fetch_one(&pool).await.unwrap();
     assert!(silent >= 4, "the rest is recorded: {silent}");
 }

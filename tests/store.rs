@@ -339,6 +339,8 @@ async fn a_case_that_cannot_be_decided_is_parked_and_others_go_on() {
         let door = door(&pool).await;
         send(&door, &pool, vec![placed("o1", "B1", "2026-03-01T00:00:00Z")]).await;
         pool.execute("UPDATE history SET facts = '{\"order_id\": 5}'").await.unwrap();
+        // Another processor: this one remembers the order as it was.
+        let door = self::door(&pool).await;
         let paid = json!({ "order_id": "o1", "attempt_id": "a", "amount": 9 });
         let events = vec![
             received("payment-authorized", "paid", "2026-03-01T00:00:00Z", paid),
@@ -421,7 +423,7 @@ async fn the_outbox_keeps_the_order_of_a_case_and_marks_what_was_confirmed() {
         let others: Vec<i16> = (0..outbox::LANES).filter(|other| *other != lane).collect();
         assert!(outbox::next(&mut conn, &others, 9).await.unwrap().is_empty());
         let now = store::clock(&mut conn).await.unwrap();
-        outbox::confirm(&mut conn, &[queued[0].position], now).await.unwrap();
+        outbox::confirm(&mut conn, &[queued[0].place()], now).await.unwrap();
         let published = "SELECT string_agg(type, ',') FROM read_model.derived_events
                          WHERE published_at IS NOT NULL";
         assert_eq!(value(&pool, published).await, "shipment-required");

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use sqlx::PgConnection;
 
-use crate::store::outbox::{self, Queued};
+use crate::store::outbox::{self, Place, Queued};
 use crate::store::pauses;
 
 /// The pauses as one relay knows them.
@@ -64,33 +64,33 @@ impl Pauses {
         let cases: BTreeSet<&str> = queued.iter().map(|m| m.case_key.as_str()).collect();
         let cases: Vec<&str> = cases.into_iter().collect();
         let held = outbox::held_cases(conn, lanes, &cases).await?;
-        let (free, positions) = split(queued, &self.types, held.into_iter().collect());
-        if !positions.is_empty() {
-            outbox::hold(conn, &positions).await?;
+        let (free, paused) = split(queued, &self.types, held.into_iter().collect());
+        if !paused.is_empty() {
+            outbox::hold(conn, &paused).await?;
         }
         Ok(free)
     }
 }
 
-/// What may be sent, and the positions of what is to be held: messages of the paused types,
+/// What may be sent, and the places of what is to be held: messages of the paused types,
 /// withdrawals of such, and whatever comes after a held one in its case.
 fn split(
     queued: Vec<Queued>,
     paused: &[String],
     mut held: HashSet<String>,
-) -> (Vec<Queued>, Vec<i64>) {
-    let (mut free, mut positions) = (Vec::new(), Vec::new());
+) -> (Vec<Queued>, Vec<Place>) {
+    let (mut free, mut places) = (Vec::new(), Vec::new());
     for message in queued {
         if held.contains(&message.case_key) {
-            positions.push(message.position);
+            places.push(message.place());
         } else if paused.iter().any(|name| is_of(&message, name)) {
-            positions.push(message.position);
+            places.push(message.place());
             held.insert(message.case_key);
         } else {
             free.push(message);
         }
     }
-    (free, positions)
+    (free, places)
 }
 
 /// A withdrawal is copied to those who get the type that it withdraws.

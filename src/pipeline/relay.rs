@@ -142,7 +142,7 @@ impl Session {
                 match outcome {
                     Outcome::Confirmed { routed } => {
                         self.shared.metrics.published(type_name(&message.event_type), *routed);
-                        confirmed.push(message.position);
+                        confirmed.push(message.place());
                     }
                     Outcome::Refused | Outcome::Unknown | Outcome::Unsendable => {
                         _ = refused.insert(message.case_key.clone())

@@ -116,6 +116,8 @@ pub struct OrderState {
     pub relay_email: Option<Text>,
     pub phone: Option<Text>,
     pub ship_to: Option<Address>,
+    /// Rows of their own.
+    #[serde(skip_serializing)]
     pub lines: Vec<LineState>,
 }
 

@@ -121,11 +121,14 @@ async fn dead(conn: &mut PgConnection) -> Result<(i64, i64)> {
 
 async fn derivations(conn: &mut PgConnection, since: Option<SqlTime>) -> Result<Derivations> {
     sqlx::query_as(
-        "SELECT count(*) AS recorded, count(published_at) AS published,
+        "SELECT count(*) AS recorded,
+                count(*) FILTER (
+                    WHERE (SELECT run.first FROM publications run WHERE run.last >= d.position
+                           ORDER BY run.last LIMIT 1) <= d.position) AS published,
                 count(*) FILTER (WHERE suppressed) AS suppressed,
                 (SELECT count(*) FROM outbox
                  WHERE derived AND ($1::timestamptz IS NULL OR queued_at >= $1)) AS waiting
-         FROM derived_events WHERE $1::timestamptz IS NULL OR recorded_at >= $1",
+         FROM derived_events d WHERE $1::timestamptz IS NULL OR recorded_at >= $1",
     )
     .persistent(false)
     .bind(since)
@@ -206,14 +209,18 @@ const WITHOUT_HISTORY: &str = "SELECT count(*) OVER (), encode(key, 'hex') FROM 
 
 const UNSENT: &str = "SELECT count(*) OVER (), event_id::text FROM derived_events d
     WHERE ($2::timestamptz IS NULL OR recorded_at >= $2)
-      AND published_at IS NULL AND NOT suppressed
+      AND NOT suppressed
+      AND (SELECT run.first FROM publications run WHERE run.last >= d.position
+           ORDER BY run.last LIMIT 1) <= d.position IS NOT TRUE
       AND NOT EXISTS (SELECT FROM outbox o WHERE o.derived AND o.event_id = d.event_id)
     LIMIT $1";
 
 const UNFOUNDED: &str = "SELECT count(*) OVER (), event_id::text FROM outbox o
     WHERE $2::timestamptz IS NULL AND derived
       AND NOT EXISTS (SELECT FROM derived_events d WHERE d.event_id = o.event_id
-                      AND d.published_at IS NULL AND NOT d.suppressed)
+                      AND NOT d.suppressed
+                      AND (SELECT run.first FROM publications run WHERE run.last >= d.position
+                           ORDER BY run.last LIMIT 1) <= d.position IS NOT TRUE)
     LIMIT $1";
 
 async fn named(

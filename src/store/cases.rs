@@ -6,8 +6,9 @@ use std::sync::Arc;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
+use super::policies::Current;
 use super::read_model::Written;
-use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time};
+use super::{CaseSet, Result, SqlTime, case_id, case_keys, corrupt, sql_time};
 use crate::contract::Timestamp;
 use crate::rules::{CaseId, Policy};
 
@@ -18,6 +19,8 @@ pub struct Case {
     /// When it was decided last; `None`: never by the clock.
     pub as_of: Option<Timestamp>,
     pub last_sequence: i64,
+    /// Rises whenever anything of the case is written.
+    pub version: i64,
     /// How often in a row its decision has failed.
     pub parked_attempts: i32,
     /// What the read model was given last.
@@ -30,81 +33,112 @@ pub struct Case {
 struct Row {
     key: String,
     policy: i32,
-    content: Json<Policy>,
+    /// Of another policy than the current one.
+    content: Option<Json<Policy>>,
     as_of: Option<SqlTime>,
     last_sequence: i64,
+    version: i64,
     parked_attempts: i32,
     written: Option<Vec<u8>>,
     clock: SqlTime,
 }
 
-/// Locks cases in the order of their keys, and opens those that aren't there with `policy`.
+/// Locks cases in the order of their keys, and opens those that aren't there with the current
+/// policy.
 ///
-/// Two statements. The threads of a transaction are locked before its orders; a transaction
-/// that keeps to this never waits in a circle.
+/// One statement where all are there, two where some are new. The threads of a transaction are
+/// locked before its orders; a transaction that keeps to this waits in a circle only with one
+/// that opens the same cases at the same moment, which the database ends.
 pub async fn lock(
     conn: &mut PgConnection,
     cases: &CaseSet,
-    policy: i32,
+    current: &Current,
 ) -> Result<BTreeMap<CaseId, Case>> {
-    if cases.is_empty() {
+    let mut locked = lock_open(conn, case_keys(cases), current).await?;
+    let missing = |locked: &BTreeMap<CaseId, Case>| {
+        case_keys(cases.iter().filter(|case| !locked.contains_key(*case)))
+    };
+    let new = missing(&locked);
+    if !new.is_empty() {
+        locked.extend(open(conn, new, current).await?);
+        locked.extend(lock_open(conn, missing(&locked), current).await?);
+    }
+    Ok(locked)
+}
+
+async fn lock_open(
+    conn: &mut PgConnection,
+    keys: Vec<String>,
+    current: &Current,
+) -> Result<BTreeMap<CaseId, Case>> {
+    if keys.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let keys = case_keys(cases);
-    open(conn, &keys, policy).await?;
     // The inner query is no plain subquery, so each row's clock is read after its lock.
     let rows: Vec<Row> = sqlx::query_as(
         "WITH locked AS MATERIALIZED (
-             SELECT key, policy, as_of, last_sequence, parked_attempts, written
+             SELECT key, policy, as_of, last_sequence, version, parked_attempts, written
              FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
          SELECT l.*, p.content, clock_timestamp() AS clock
-         FROM locked l JOIN policies p ON p.id = l.policy",
+         FROM locked l LEFT JOIN policies p ON p.id = l.policy AND l.policy <> $2",
     )
-    .bind(&keys)
+    .bind(keys)
+    .bind(current.id)
     .fetch_all(conn)
     .await?;
-    read(rows)
+    read(rows, Some(current))
+}
+
+/// Those that another transaction opens at the same moment are waited for, and not returned.
+async fn open(
+    conn: &mut PgConnection,
+    keys: Vec<String>,
+    current: &Current,
+) -> Result<BTreeMap<CaseId, Case>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "INSERT INTO cases (key, policy, opened_at, written)
+         SELECT key, $2, clock_timestamp(), '\\x00' FROM unnest($1::text[]) AS new (key)
+         ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING
+         RETURNING key, policy, as_of, last_sequence, version, parked_attempts, written,
+             NULL::jsonb AS content, clock_timestamp() AS clock",
+    )
+    .bind(keys)
+    .bind(current.id)
+    .fetch_all(conn)
+    .await?;
+    read(rows, Some(current))
 }
 
 /// A case as it stands, without its lock; `None` where there is no such case.
 pub async fn look(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Case>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.key, c.policy, c.as_of, c.last_sequence, c.parked_attempts, c.written, p.content,
-                clock_timestamp() AS clock
+        "SELECT c.key, c.policy, c.as_of, c.last_sequence, c.version, c.parked_attempts, c.written,
+                p.content, clock_timestamp() AS clock
          FROM cases c JOIN policies p ON p.id = c.policy WHERE c.key = $1",
     )
     .bind(case.key())
     .fetch_all(conn)
     .await?;
-    Ok(read(rows)?.remove(case))
+    Ok(read(rows, None)?.remove(case))
 }
 
-async fn open(conn: &mut PgConnection, keys: &[String], policy: i32) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO cases (key, policy, opened_at)
-         SELECT key, $2, clock_timestamp() FROM unnest($1::text[]) AS new (key)
-         WHERE NOT EXISTS (SELECT FROM cases old WHERE old.key = new.key)
-         ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING",
-    )
-    .bind(keys)
-    .bind(policy)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-fn read(rows: Vec<Row>) -> Result<BTreeMap<CaseId, Case>> {
+fn read(rows: Vec<Row>, current: Option<&Current>) -> Result<BTreeMap<CaseId, Case>> {
     let mut policies: HashMap<i32, Arc<Policy>> = HashMap::new();
+    policies.extend(current.map(|current| (current.id, current.policy.clone())));
     rows.into_iter()
         .map(|row| {
-            let policy =
-                policies.entry(row.policy).or_insert_with(|| Arc::new(row.content.0)).clone();
+            let other = row.content.map(|content| Arc::new(content.0));
+            let policy = match policies.get(&row.policy).cloned().or(other) {
+                Some(policy) => policies.entry(row.policy).or_insert(policy).clone(),
+                None => return Err(corrupt("a case has a policy that there isn't")),
+            };
             let case = Case {
                 policy,
                 as_of: row.as_of.map(Timestamp::from_chrono),
                 last_sequence: row.last_sequence,
+                version: row.version,
                 parked_attempts: row.parked_attempts,
-                written: Written::from_bytes(row.written),
+                written: Written::from_bytes(row.written.as_deref()),
                 clock: Timestamp::from_chrono(row.clock),
             };
             Ok((case_id(&row.key)?, case))
@@ -130,7 +164,8 @@ pub async fn remember(conn: &mut PgConnection, decided: &[Decided]) -> Result<()
     };
     sqlx::query(
         "UPDATE cases SET as_of = new.as_of, next_at = new.next_at,
-             last_sequence = new.last_sequence, written = new.written,
+             last_sequence = new.last_sequence, version = cases.version + 1,
+             written = new.written,
              parked_until = NULL, parked_attempts = 0, parked_error = NULL
          FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[],
                      $5::bytea[])
@@ -141,7 +176,7 @@ pub async fn remember(conn: &mut PgConnection, decided: &[Decided]) -> Result<()
     .bind(times(|decided| decided.as_of))
     .bind(times(|decided| decided.next_at))
     .bind(decided.iter().map(|decided| decided.last_sequence).collect::<Vec<_>>())
-    .bind(decided.iter().map(|decided| decided.written.as_bytes()).collect::<Vec<_>>())
+    .bind(decided.iter().map(|decided| decided.written.to_bytes()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -171,7 +206,7 @@ pub struct Parked {
 pub async fn park(conn: &mut PgConnection, parked: &[Parked]) -> Result<()> {
     sqlx::query(
         "UPDATE cases SET next_at = new.until, parked_until = new.until,
-             parked_attempts = cases.parked_attempts + 1, parked_error = new.error
+             version = cases.version + 1, parked_attempts = cases.parked_attempts + 1, parked_error = new.error
          FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS new (key, until, error)
          WHERE cases.key = new.key",
     )

@@ -1,10 +1,14 @@
 //! Every event ever derived.
 
+use std::collections::HashMap;
+
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::history::Trace;
-use super::{CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, sql_time, sql_times};
+use super::{
+    CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, sql_time, sql_times, texts,
+};
 use crate::contract::{Derived, DerivedType, Identifier, Rule, Timestamp};
 use crate::rules::CaseId;
 
@@ -43,12 +47,18 @@ struct Row {
 
 /// All that was ever derived from cases, the withdrawn events too: they count towards `n`.
 pub async fn of_cases(conn: &mut PgConnection, cases: &CaseSet) -> Result<Vec<Recorded>> {
+    // Those of an order's case are found by the order.
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT event_id, case_key, type, key, order_id, seller_id, rule, time, content,
                 suppressed, withdrawn_at IS NOT NULL AS withdrawn
-         FROM derived_events WHERE case_key = ANY ($1)",
+         FROM derived_events WHERE order_id = ANY ($1) AND case_key LIKE 'o/%'
+         UNION ALL
+         SELECT event_id, case_key, type, key, order_id, seller_id, rule, time, content,
+                suppressed, withdrawn_at IS NOT NULL AS withdrawn
+         FROM derived_events WHERE case_key = ANY ($2) AND case_key LIKE 't/%'",
     )
-    .bind(case_keys(cases))
+    .bind(texts(cases.iter().filter_map(CaseId::order_id)))
+    .bind(case_keys(cases.iter().filter(|case| case.order_id().is_none())))
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(read).collect()
@@ -104,24 +114,47 @@ pub struct NewDerived {
     pub trace: Trace,
 }
 
-/// Records new events. What they replace must have been withdrawn before: of a case, type
-/// and key one stands at most.
-pub async fn record(conn: &mut PgConnection, new: &[NewDerived], now: Timestamp) -> Result<()> {
+impl NewDerived {
+    /// As it will be read.
+    pub fn recorded(&self) -> Recorded {
+        Recorded {
+            event_id: self.event_id,
+            case: self.case.clone(),
+            event_type: self.derived.derived_type(),
+            key: self.derived.key.clone(),
+            order_id: self.derived.order_id.clone(),
+            seller_id: self.derived.seller_id.clone(),
+            rule: self.derived.rule,
+            time: self.derived.time,
+            content: self.content,
+            suppressed: self.suppressed,
+            withdrawn: false,
+        }
+    }
+}
+
+/// Records new events, each with its message's position in the outbox, by its id.
+pub async fn record(
+    conn: &mut PgConnection,
+    new: &[NewDerived],
+    positions: &HashMap<Uuid, i64>,
+    now: Timestamp,
+) -> Result<()> {
     let derived = || new.iter().map(|new| &new.derived);
     let cause = || derived().map(|derived| derived.cause.as_ref());
     sqlx::query(
         "INSERT INTO derived_events (event_id, case_key, type, key, n, sequence, order_id,
              seller_id, rule, time, data, content, cause_source, cause_id, traceparent,
-             tracestate, suppressed, recorded_at)
+             tracestate, suppressed, position, recorded_at)
          SELECT event_id, case_key, type, key, n, sequence, order_id, seller_id, rule, time,
-             data::jsonb, content, cause_source, cause_id, traceparent, tracestate, suppressed, $18
+             data::jsonb, content, cause_source, cause_id, traceparent, tracestate, suppressed, position, $19
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[],
                      $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
                      $12::bytea[], $13::text[], $14::text[], $15::text[], $16::text[],
-                     $17::bool[])
+                     $17::bool[], $18::bigint[])
              AS new (event_id, case_key, type, key, n, sequence, order_id, seller_id, rule,
                      time, data, content, cause_source, cause_id, traceparent, tracestate,
-                     suppressed)",
+                     suppressed, position)",
     )
     .bind(new.iter().map(|new| new.event_id).collect::<Vec<_>>())
     .bind(case_keys(new.iter().map(|new| &new.case)))
@@ -140,6 +173,7 @@ pub async fn record(conn: &mut PgConnection, new: &[NewDerived], now: Timestamp)
     .bind(new.iter().map(|new| new.trace.parent.as_deref()).collect::<Vec<_>>())
     .bind(new.iter().map(|new| new.trace.state.as_deref()).collect::<Vec<_>>())
     .bind(new.iter().map(|new| new.suppressed).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| positions.get(&new.event_id).copied()).collect::<Vec<_>>())
     .bind(sql_time(now))
     .execute(conn)
     .await?;

@@ -1,5 +1,7 @@
 //! Messages on their way to the broker: written by the door, sent by the relay.
 
+use std::collections::HashMap;
+
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -25,10 +27,15 @@ pub struct NewMessage {
     pub published: Published,
 }
 
-/// Queues messages; those of one case go out in the order given.
-pub async fn queue(conn: &mut PgConnection, messages: &[NewMessage], now: Timestamp) -> Result<()> {
+/// Queues messages, and tells the position of each by its id; those of one case go out in the
+/// order given.
+pub async fn queue(
+    conn: &mut PgConnection,
+    messages: &[NewMessage],
+    now: Timestamp,
+) -> Result<HashMap<Uuid, i64>> {
     let published = || messages.iter().map(|message| &message.published);
-    sqlx::query(
+    let positions: Vec<(Uuid, i64)> = sqlx::query_as(
         "INSERT INTO outbox (lane, case_key, event_id, derived, type, routing_key, copied_to,
                              time, body, traceparent, tracestate, queued_at)
          SELECT lane, case_key, event_id, derived, type, routing_key, copied_to, time, body,
@@ -37,7 +44,8 @@ pub async fn queue(conn: &mut PgConnection, messages: &[NewMessage], now: Timest
                      $7::text[], $8::timestamptz[], $9::text[], $10::text[], $11::text[])
              WITH ORDINALITY AS new (lane, case_key, event_id, derived, type, routing_key,
                                      copied_to, time, body, traceparent, tracestate, ordinal)
-         ORDER BY ordinal",
+         ORDER BY ordinal
+         RETURNING event_id, position",
     )
     .bind(messages.iter().map(|message| lane_of(&message.case_key)).collect::<Vec<_>>())
     .bind(messages.iter().map(|message| message.case_key.as_str()).collect::<Vec<_>>())
@@ -51,9 +59,9 @@ pub async fn queue(conn: &mut PgConnection, messages: &[NewMessage], now: Timest
     .bind(published().map(|published| published.traceparent.as_deref()).collect::<Vec<_>>())
     .bind(published().map(|published| published.tracestate.as_deref()).collect::<Vec<_>>())
     .bind(sql_time(now))
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(positions.into_iter().collect())
 }
 
 /// A message as the relay sends it.
@@ -72,6 +80,12 @@ pub struct Queued {
     pub traceparent: Option<String>,
     pub tracestate: Option<String>,
     pub queued_at: SqlTime,
+}
+
+impl Queued {
+    pub fn place(&self) -> Place {
+        (self.lane, self.position)
+    }
 }
 
 /// The first messages of each of `lanes` that aren't held, at most `limit` a lane.
@@ -94,20 +108,37 @@ pub async fn next(conn: &mut PgConnection, lanes: &[i16], limit: i64) -> Result<
     .await
 }
 
-/// Takes messages that the broker has confirmed out of the outbox, and marks the derived
-/// events among them as published, in one statement: neither is ever true without the other.
-pub async fn confirm(conn: &mut PgConnection, positions: &[i64], now: Timestamp) -> Result<()> {
+/// A message's place: its lane, and its position, which no other message ever has.
+pub type Place = (i16, i64);
+
+/// Takes messages that the broker has confirmed out of the outbox, and records that they are
+/// published, in one statement: neither is ever true without the other.
+pub async fn confirm(conn: &mut PgConnection, sent: &[Place], now: Timestamp) -> Result<()> {
     sqlx::query(
-        "WITH sent AS (DELETE FROM outbox WHERE position = ANY ($1) RETURNING event_id, derived)
-         UPDATE derived_events SET published_at = $2
-         FROM sent WHERE sent.derived AND derived_events.event_id = sent.event_id",
+        "WITH sent AS (
+             DELETE FROM outbox USING unnest($1::smallint[], $2::bigint[]) AS gone (lane, position)
+             WHERE outbox.lane = gone.lane AND outbox.position = gone.position AND NOT held
+             RETURNING outbox.position),
+         runs AS (
+             SELECT position, position - row_number() OVER (ORDER BY position) AS run FROM sent)
+         INSERT INTO publications (last, first, published_at)
+         SELECT max(position), min(position), $3 FROM runs GROUP BY run",
     )
     .persistent(false)
-    .bind(positions)
+    .bind(lanes(sent))
+    .bind(positions(sent))
     .bind(sql_time(now))
     .execute(conn)
     .await?;
     Ok(())
+}
+
+fn lanes(places: &[Place]) -> Vec<i16> {
+    places.iter().map(|(lane, _)| *lane).collect()
+}
+
+fn positions(places: &[Place]) -> Vec<i64> {
+    places.iter().map(|(_, position)| *position).collect()
 }
 
 /// Those of `cases` of which a message is held; their lanes are among `lanes`.
@@ -128,12 +159,17 @@ pub async fn held_cases(
 }
 
 /// Holds messages: [`next`] passes them over until they are let go.
-pub async fn hold(conn: &mut PgConnection, positions: &[i64]) -> Result<()> {
-    sqlx::query("UPDATE outbox SET held = true WHERE position = ANY ($1)")
-        .persistent(false)
-        .bind(positions)
-        .execute(conn)
-        .await?;
+pub async fn hold(conn: &mut PgConnection, messages: &[Place]) -> Result<()> {
+    sqlx::query(
+        "UPDATE outbox SET held = true
+         FROM unnest($1::smallint[], $2::bigint[]) AS paused (lane, position)
+         WHERE outbox.lane = paused.lane AND outbox.position = paused.position AND NOT held",
+    )
+    .persistent(false)
+    .bind(lanes(messages))
+    .bind(positions(messages))
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

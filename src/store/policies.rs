@@ -1,5 +1,7 @@
 //! The settings that cases were opened with.
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -7,8 +9,19 @@ use super::Result;
 use crate::contract::Span;
 use crate::rules::Policy;
 
-/// The id of a policy, which is recorded where it is new.
-pub async fn id_of(conn: &mut PgConnection, policy: &Policy) -> Result<i32> {
+/// The policy that cases are opened with now. Most cases have it, so it isn't read with each.
+#[derive(Clone, Debug)]
+pub struct Current {
+    pub id: i32,
+    pub policy: Arc<Policy>,
+}
+
+/// A policy as the current one; it is recorded where it is new.
+pub async fn current(conn: &mut PgConnection, policy: &Policy) -> Result<Current> {
+    Ok(Current { id: id_of(conn, policy).await?, policy: Arc::new(policy.clone()) })
+}
+
+async fn id_of(conn: &mut PgConnection, policy: &Policy) -> Result<i32> {
     let known = sqlx::query_scalar("SELECT id FROM policies WHERE content = $1");
     if let Some(id) = known.bind(Json(policy)).fetch_optional(&mut *conn).await? {
         return Ok(id);

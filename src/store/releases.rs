@@ -38,28 +38,42 @@ fn read(row: Row) -> Result<Release> {
 /// The releases recorded of orders.
 pub async fn of_orders(
     conn: &mut PgConnection,
-    orders: &[&Identifier],
+    orders: &BTreeSet<Identifier>,
 ) -> Result<BTreeSet<Release>> {
     let rows: Vec<Row> = sqlx::query_as("SELECT * FROM releases WHERE order_id = ANY ($1)")
-        .bind(texts(orders.iter().copied()))
+        .bind(texts(orders))
         .fetch_all(conn)
         .await?;
     rows.into_iter().map(read).collect()
 }
 
-/// Puts the releases of `orders` in the place of what was recorded of them.
-pub async fn replace(
-    conn: &mut PgConnection,
-    orders: &[&Identifier],
-    releases: &[&Release],
-) -> Result<()> {
+/// Changes when releases end, and nothing else of them.
+pub async fn end(conn: &mut PgConnection, releases: &[&Release]) -> Result<()> {
+    sqlx::query(
+        "UPDATE releases SET ready_until = changed.ready_until
+         FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
+             AS changed (order_id, ready_from, ready_until)
+         WHERE releases.order_id = changed.order_id AND releases.ready_from = changed.ready_from",
+    )
+    .bind(texts(releases.iter().map(|release| &release.order_id)))
+    .bind(sql_times(releases.iter().map(|release| release.from)))
+    .bind(releases.iter().map(|release| release.until.map(sql_time)).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Deletes the releases of `orders`.
+pub async fn delete(conn: &mut PgConnection, orders: &[&Identifier]) -> Result<()> {
     sqlx::query("DELETE FROM releases WHERE order_id = ANY ($1)")
         .bind(texts(orders.iter().copied()))
-        .execute(&mut *conn)
+        .execute(conn)
         .await?;
-    if releases.is_empty() {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// Adds releases.
+pub async fn insert(conn: &mut PgConnection, releases: &[&Release]) -> Result<()> {
     sqlx::query(
         "INSERT INTO releases (order_id, seller_id, buyer_id, address, address_key, released_at,
                                ready_from, ready_until)

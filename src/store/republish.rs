@@ -73,8 +73,10 @@ macro_rules! meant {
     ($select:literal, $order:literal) => {
         concat!(
             $select,
-            " FROM derived_events
-              WHERE withdrawn_at IS NULL AND (published_at IS NOT NULL OR (suppressed AND $1))
+            " FROM derived_events d
+              WHERE withdrawn_at IS NULL AND ((suppressed AND $1)
+                     OR (SELECT run.first FROM publications run WHERE run.last >= d.position
+                         ORDER BY run.last LIMIT 1) <= d.position)
                 AND (cardinality($2::text[]) = 0 OR type = ANY ($2))
                 AND ($3::text IS NULL OR seller_id = $3)
                 AND ($4::timestamptz IS NULL OR time >= $4)

@@ -181,14 +181,17 @@ async fn a_derived_event_that_nobody_will_send_is_named() {
 #[tokio::test]
 async fn a_message_of_an_event_that_was_published_is_unfounded() {
     let shop = shop().await;
-    let publish = "UPDATE derived_events SET published_at = now() WHERE case_key = 'o/O-2'";
+    let publish = "INSERT INTO publications (last, first, published_at)
+                   SELECT position, position, now() FROM derived_events WHERE case_key = 'o/O-2'";
     let differences = after(&shop, publish, &[]).await;
     assert_eq!(checks(&differences), ["derived", "unfounded"]);
-    let suppress = "UPDATE derived_events SET published_at = NULL, suppressed = true";
+    let suppress = "WITH gone AS (DELETE FROM publications)
+                    UPDATE derived_events SET suppressed = true, position = NULL";
     let differences = after(&shop, suppress, &[]).await;
     assert!(checks(&differences).contains(&"unfounded"), "{differences:?}");
     // A withdrawal, which stands in the outbox only, is none.
-    let mend = "UPDATE derived_events SET suppressed = false";
+    let mend = "UPDATE derived_events d SET suppressed = false, position = o.position
+                FROM outbox o WHERE o.event_id = d.event_id";
     sqlx::query(mend).execute(&shop.pool).await.unwrap();
     let withdraw = "UPDATE outbox SET derived = false, type = 'derived-withdrawn'
                     WHERE case_key = 'o/O-2'";

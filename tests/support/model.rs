@@ -128,11 +128,9 @@ fn rows(case: &CaseId, decision: &Decision) -> Vec<(&'static str, Value)> {
     }
     let Some(order_id) = case.order_id() else { return rows };
     if let Some(order) = &decision.order {
-        let mut row = json!(order);
-        let lines = row.as_object_mut().and_then(|row| row.remove("lines"));
-        let lines = lines.and_then(|lines| lines.as_array().cloned()).unwrap_or_default();
-        rows.push(("orders", row));
-        rows.extend(lines.into_iter().map(|line| ("order_lines", of_order(order_id, line))));
+        rows.push(("orders", json!(order)));
+        let lines = order.lines.iter();
+        rows.extend(lines.map(|line| ("order_lines", of_order(order_id, json!(line)))));
     }
     for package in &decision.packages {
         let mut row = json!(package);

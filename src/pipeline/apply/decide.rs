@@ -15,6 +15,7 @@ use crate::rules::{self, CaseId, Decision, Release};
 /// What the rules say of the cases in hand.
 pub(super) struct Decided {
     pub now: Timestamp,
+    pub orders: BTreeMap<Identifier, Order>,
     pub decisions: BTreeMap<CaseId, Decision>,
 }
 
@@ -23,13 +24,13 @@ pub(super) async fn decide(
     pass: &mut Pass<'_>,
     conn: &mut PgConnection,
     threads: &Threads,
-    orders: &Orders,
+    orders: Orders,
 ) -> Result<Decided, sqlx::Error> {
     let mut decisions = BTreeMap::new();
     for (id, order) in &orders.orders {
         decide_order(pass, &mut decisions, id, order, &[]);
     }
-    neighbours::tell(pass, conn, threads, orders, &decisions).await?;
+    neighbours::tell(pass, conn, threads, &orders, &decisions).await?;
     for (id, releases) in neighbours::beside(conn, &decisions).await? {
         if let Some(order) = orders.orders.get(&id) {
             decide_order(pass, &mut decisions, &id, order, &releases);
@@ -42,7 +43,7 @@ pub(super) async fn decide(
         let decide = || rules::decide_thread(&thread.id, messages, beside, &policy, as_of);
         note(pass, &mut decisions, case, guarded(decide));
     }
-    Ok(Decided { now: orders.now, decisions })
+    Ok(Decided { now: orders.now, orders: orders.orders, decisions })
 }
 
 fn decide_order(

@@ -39,7 +39,7 @@ pub(super) struct Subject<'a> {
 pub(super) fn difference(
     subject: &Subject<'_>,
     derived: Vec<Derived>,
-    recorded: Vec<Recorded>,
+    recorded: &[Recorded],
 ) -> Difference {
     let mut records = Records::new(recorded);
     let mut difference =
@@ -51,7 +51,7 @@ pub(super) fn difference(
             Standing::Same => {}
             Standing::Other(old) => {
                 let replacement = subject.record(derived, content, records.times(&old) + 1);
-                difference.withdrawn.push((old, Some(replacement.event_id)));
+                difference.withdrawn.push((old.clone(), Some(replacement.event_id)));
                 new.push(replacement);
             }
             Standing::Missing { withdrawn } => {
@@ -59,26 +59,26 @@ pub(super) fn difference(
             }
         }
     }
-    difference.withdrawn.extend(records.standing.into_values().map(|old| (old, None)));
+    difference.withdrawn.extend(records.standing.into_values().map(|old| (old.clone(), None)));
     new.sort_by_key(|new| new.derived.time);
     subject.number(&mut difference, new);
     difference
 }
 
 /// What was recorded of a case, by type and key.
-struct Records {
-    standing: BTreeMap<(DerivedType, String), Recorded>,
+struct Records<'a> {
+    standing: BTreeMap<(DerivedType, String), &'a Recorded>,
     withdrawn: HashMap<(DerivedType, String), i32>,
 }
 
-enum Standing {
+enum Standing<'a> {
     Same,
-    Other(Recorded),
+    Other(&'a Recorded),
     Missing { withdrawn: i32 },
 }
 
-impl Records {
-    fn new(recorded: Vec<Recorded>) -> Self {
+impl<'a> Records<'a> {
+    fn new(recorded: &'a [Recorded]) -> Self {
         let mut records = Records { standing: BTreeMap::new(), withdrawn: HashMap::new() };
         for row in recorded {
             let name = (row.event_type, row.key.clone());
@@ -92,7 +92,7 @@ impl Records {
     }
 
     /// Takes what stands under the event's name.
-    fn standing_as(&mut self, derived: &Derived, content: &Digest) -> Standing {
+    fn standing_as(&mut self, derived: &Derived, content: &Digest) -> Standing<'a> {
         let name = (derived.derived_type(), derived.key.clone());
         match self.standing.remove(&name) {
             Some(old) if old.content == *content => Standing::Same,

@@ -62,7 +62,7 @@ pub async fn foresee(
     let recorded = derived_events::of_cases(conn, &CaseSet::from([id.clone()])).await?;
     let (last_sequence, traces) = (case.last_sequence, &HashMap::new());
     let subject = Subject { case: id, last_sequence, settings, traces };
-    Ok(Some(Ok(tell(difference(&subject, decision.derived, recorded)))))
+    Ok(Some(Ok(tell(difference(&subject, decision.derived, &recorded)))))
 }
 
 fn tell(difference: Difference) -> Vec<Foreseen> {

@@ -89,7 +89,7 @@ impl Door {
     async fn park(&self, case: &CaseId, sentence: &str) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let set = [case.clone()].into();
-        let locked = cases::lock(&mut transaction, &set, self.policy).await?;
+        let locked = cases::lock(&mut transaction, &set, &self.policy).await?;
         let row = &locked[case];
         let until = row.clock + patience(row.parked_attempts);
         let parked = Parked { case: case.clone(), until, error: sentence.to_owned() };

@@ -17,6 +17,7 @@ mod foresee;
 mod isolate;
 mod neighbours;
 mod orders;
+mod recent;
 mod rehearse;
 mod replay;
 mod threads;
@@ -30,10 +31,14 @@ use uuid::Uuid;
 
 use self::admit::Admission;
 use self::decide::Decided;
-use crate::contract::{Accepted, EventRef, Rejection, RejectionCode, Span, Stream, Timestamp};
+use self::recent::{Known, Recent};
+use crate::contract::{
+    Accepted, EventRef, Identifier, Rejection, RejectionCode, Span, Stream, Timestamp,
+};
 use crate::rules::{CaseId, Policy};
 use crate::store::cases::{Case, Parked};
 use crate::store::history::Trace;
+use crate::store::policies::{self, Current};
 use crate::store::wake_ups::WakeUp;
 use crate::store::{self, CaseSet};
 
@@ -141,14 +146,15 @@ enum Mode {
 pub struct Door {
     pool: PgPool,
     settings: Settings,
-    policy: i32,
+    policy: Current,
+    recent: Recent,
 }
 
 impl Door {
     /// Records the policy for the cases to come.
     pub async fn open(pool: PgPool, settings: Settings) -> Result<Door, sqlx::Error> {
-        let policy = store::policies::id_of(&mut *pool.acquire().await?, &settings.policy).await?;
-        Ok(Door { pool, settings, policy })
+        let policy = policies::current(&mut *pool.acquire().await?, &settings.policy).await?;
+        Ok(Door { pool, settings, policy, recent: Recent::default() })
     }
 
     /// Does a batch as a whole, or nothing of it. After it returned, everything in it may be
@@ -167,11 +173,15 @@ impl Door {
     async fn run(&self, batch: &Batch, mode: Mode) -> Result<Outcome, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let batch = replay::still_waiting(&mut transaction, batch).await?;
-        let outcome = Pass::new(self, &batch, mode).run(&mut transaction).await?;
+        let (outcome, left) = Pass::new(self, &batch, mode).run(&mut transaction).await?;
         transaction.commit().await?;
+        left.into_iter().for_each(|(order, known)| self.recent.put(order, known));
         Ok(outcome)
     }
 }
+
+/// The orders as a transaction leaves them, once it has committed.
+type Left = Vec<(Identifier, Known)>;
 
 /// One way through the door.
 struct Pass<'a> {
@@ -203,7 +213,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn run(mut self, conn: &mut PgConnection) -> Result<Outcome, sqlx::Error> {
+    async fn run(mut self, conn: &mut PgConnection) -> Result<(Outcome, Left), sqlx::Error> {
         let (admission, decided) = self.prepare(conn).await?;
         write::write(self, conn, &admission, decided).await
     }
@@ -217,7 +227,7 @@ impl<'a> Pass<'a> {
         self.take_wake_ups(conn).await?;
         let threads = threads::place(self, conn, &admission.fresh).await?;
         let orders = orders::gather(self, conn, &admission.fresh, &threads).await?;
-        let decided = decide::decide(self, conn, &threads, &orders).await?;
+        let decided = decide::decide(self, conn, &threads, orders).await?;
         Ok((admission, decided))
     }
 
@@ -230,9 +240,15 @@ impl<'a> Pass<'a> {
     }
 
     async fn lock(&mut self, conn: &mut PgConnection, cases: &CaseSet) -> Result<(), sqlx::Error> {
-        let locked = store::cases::lock(conn, cases, self.door.policy).await?;
+        let locked = store::cases::lock(conn, cases, &self.door.policy).await?;
         self.cases.extend(locked);
         Ok(())
+    }
+
+    /// What is known of an order that is locked, if it is as it is now.
+    fn recall(&self, order: &Identifier) -> Option<Known> {
+        let version = self.case(&CaseId::Order(order.clone())).version;
+        (self.mode == Mode::Live).then(|| self.door.recent.take(order, version)).flatten()
     }
 
     fn case(&self, id: &CaseId) -> &Case {

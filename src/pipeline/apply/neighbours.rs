@@ -66,22 +66,46 @@ async fn record_releases(
     for (case, decision) in decisions {
         if let Some(order) = case.order_id() {
             let now = decision.releases.iter().cloned().collect();
-            releases.insert(order.clone(), Releases { now, before: BTreeSet::new() });
+            let before = orders.orders.get(order).map(|order| order.before.releases.clone());
+            releases.insert(order.clone(), Releases { now, before: before.unwrap_or_default() });
         }
     }
-    let ids: Vec<&Identifier> = orders.orders.keys().collect();
-    for release in releases::of_orders(conn, &ids).await? {
-        if let Some(of_order) = releases.get_mut(&release.order_id) {
-            of_order.before.insert(release);
-        }
-    }
-    let changed = || releases.iter().filter(|(_, releases)| releases.now != releases.before);
-    let ids: Vec<&Identifier> = changed().map(|(order, _)| order).collect();
-    if !ids.is_empty() {
-        let now: Vec<&Release> = changed().flat_map(|(_, releases)| &releases.now).collect();
-        releases::replace(conn, &ids, &now).await?;
-    }
+    write_releases(conn, &releases).await?;
     Ok(releases)
+}
+
+async fn write_releases(
+    conn: &mut PgConnection,
+    releases: &BTreeMap<Identifier, Releases>,
+) -> Result<(), sqlx::Error> {
+    let (mut ended, mut outdated, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    for (order, Releases { now, before }) in releases {
+        if now == before {
+            continue;
+        }
+        if differ_in_their_ends(now, before) {
+            ended.extend(now.difference(before));
+            continue;
+        }
+        if !before.is_empty() {
+            outdated.push(order);
+        }
+        new.extend(now);
+    }
+    if !ended.is_empty() {
+        releases::end(conn, &ended).await?;
+    }
+    if !outdated.is_empty() {
+        releases::delete(conn, &outdated).await?;
+    }
+    if new.is_empty() { Ok(()) } else { releases::insert(conn, &new).await }
+}
+
+/// Mostly the one stretch of an order has ended. They are told apart by when they begin.
+fn differ_in_their_ends(now: &BTreeSet<Release>, before: &BTreeSet<Release>) -> bool {
+    let begins: BTreeSet<Timestamp> = now.iter().map(|release| release.from).collect();
+    let alike = |(a, b): (&Release, &Release)| Release { until: b.until, ..a.clone() } == *b;
+    begins.len() == now.len() && now.len() == before.len() && now.iter().zip(before).all(alike)
 }
 
 fn gather<'a>(

@@ -6,16 +6,21 @@ use sqlx::PgConnection;
 
 use super::Pass;
 use super::decide::guarded;
+use super::recent::{Facts, Known};
 use super::threads::{Thread, Threads, at_home, thread_id};
-use crate::contract::{Accepted, Identifier, Timestamp};
-use crate::rules::{self, CaseId, Identity, Member};
-use crate::store::history::{self, Entry, NewEntry, Trace};
-use crate::store::{self, CaseSet, identities};
+use crate::contract::{Accepted, Event, EventRef, Identifier, Timestamp};
+use crate::rules::{self, CaseId, Identity, Member, Placement};
+use crate::store::history::{self, Entry, Move, NewEntry, Trace};
+use crate::store::{self, CaseSet, derived_events, identities, releases};
 
 /// An order to be decided.
+#[derive(Default)]
 pub(super) struct Order {
     pub members: Vec<Member>,
     pub identity: Option<Identity>,
+    /// As recorded before this transaction.
+    pub before: Facts,
+    traces: Vec<(EventRef, Trace)>,
 }
 
 /// All orders to be decided, and who placed those that are locked.
@@ -23,8 +28,8 @@ pub(super) struct Orders {
     /// The database's clock, read when the last lock was taken.
     pub now: Timestamp,
     pub orders: BTreeMap<Identifier, Order>,
-    /// As recorded before this transaction.
-    pub recorded: BTreeMap<Identifier, Identity>,
+    /// Who placed those that are locked only, as recorded before this transaction.
+    recorded: BTreeMap<Identifier, Identity>,
     locked: BTreeSet<Identifier>,
 }
 
@@ -38,13 +43,23 @@ pub(super) async fn gather(
     let decided = orders_of(pass, fresh, threads);
     let locked: BTreeSet<Identifier> = decided.union(&threads.named).cloned().collect();
     pass.lock(conn, &cases(&locked)).await?;
-    let recorded = identities::of_orders(conn, &locked).await?;
+    let named: Vec<&Identifier> = locked.difference(&decided).collect();
+    let recorded = identities::of_orders(conn, named).await?;
     let now = match pass.cases.values().map(|case| case.clock).max() {
         Some(now) => now,
         None => store::clock(conn).await?,
     };
-    write_history(conn, fresh, threads, now).await?;
-    let orders = read_histories(pass, conn, fresh, decided).await?;
+    let entries: Vec<_> = fresh.iter().map(|accepted| new_entry(accepted, threads)).collect();
+    if !entries.is_empty() {
+        history::insert(conn, &entries, now).await?;
+    }
+    if !threads.moves.is_empty() {
+        history::relocate(conn, &threads.moves).await?;
+    }
+    let mut gathered = recall(pass, &decided, entries, &threads.moves);
+    let unknown = decided.into_iter().filter(|id| !gathered.contains_key(id)).collect();
+    gathered.extend(read(pass, conn, &unknown).await?);
+    let orders = identified(pass, gathered);
     let orders = Orders { now, orders, recorded, locked };
     for thread in threads.threads.iter().filter(|thread| orders.contradict(thread)) {
         pass.wake(CaseId::Thread(thread.id.clone()));
@@ -66,22 +81,6 @@ fn cases(orders: &BTreeSet<Identifier>) -> CaseSet {
     orders.iter().cloned().map(CaseId::Order).collect()
 }
 
-async fn write_history(
-    conn: &mut PgConnection,
-    fresh: &[&Accepted],
-    threads: &Threads,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    if !fresh.is_empty() {
-        let entries: Vec<_> = fresh.iter().map(|accepted| new_entry(accepted, threads)).collect();
-        history::insert(conn, &entries, now).await?;
-    }
-    if !threads.moves.is_empty() {
-        history::relocate(conn, &threads.moves).await?;
-    }
-    Ok(())
-}
-
 fn new_entry<'a>(accepted: &'a Accepted, threads: &Threads) -> NewEntry<'a> {
     let placement = threads.placements.get(&accepted.key_digest).cloned().unwrap_or_else(|| {
         let order = accepted.event.input.order_id();
@@ -90,52 +89,123 @@ fn new_entry<'a>(accepted: &'a Accepted, threads: &Threads) -> NewEntry<'a> {
     NewEntry { accepted, placement }
 }
 
-async fn read_histories(
+/// The orders that are known as they are, with what they get now.
+fn recall(
+    pass: &mut Pass<'_>,
+    decided: &BTreeSet<Identifier>,
+    entries: Vec<NewEntry<'_>>,
+    moves: &[Move],
+) -> BTreeMap<Identifier, Order> {
+    for NewEntry { accepted, .. } in &entries {
+        pass.note_trace(&accepted.event.key, &trace(accepted));
+    }
+    let homes = |moved: &Move| [moved.from.order_id().cloned(), moved.to.home.order_id().cloned()];
+    let moved: BTreeSet<Identifier> = moves.iter().flat_map(homes).flatten().collect();
+    let mut known = BTreeMap::new();
+    for id in decided.difference(&moved) {
+        if let Some(order) = pass.recall(id) {
+            for (event, trace) in &order.traces {
+                pass.note_trace(event, trace);
+            }
+            let Known { members, facts, traces, .. } = order;
+            known.insert(id.clone(), Order { members, identity: None, before: facts, traces });
+        }
+    }
+    for NewEntry { accepted, placement } in entries {
+        let order = placement.home.order_id().and_then(|home| known.get_mut(home));
+        if let Some(order) = order {
+            order.note_trace(&accepted.event.key, trace(accepted));
+            order.members.push(placed(accepted.event.clone(), &placement));
+        }
+    }
+    known
+}
+
+fn trace(accepted: &Accepted) -> Trace {
+    Trace { parent: accepted.traceparent.clone(), state: accepted.tracestate.clone() }
+}
+
+/// Reads orders as they are stored.
+async fn read(
     pass: &mut Pass<'_>,
     conn: &mut PgConnection,
-    fresh: &[&Accepted],
-    decided: BTreeSet<Identifier>,
+    ids: &BTreeSet<Identifier>,
 ) -> Result<BTreeMap<Identifier, Order>, sqlx::Error> {
-    for accepted in fresh {
-        let (parent, state) = (accepted.traceparent.clone(), accepted.tracestate.clone());
-        pass.note_trace(&accepted.event.key, &Trace { parent, state });
-    }
-    if decided.is_empty() {
+    if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut members: BTreeMap<Identifier, Vec<Member>> = BTreeMap::new();
-    for entry in history::of_cases(conn, &cases(&decided)).await? {
+    let set = cases(ids);
+    let mut orders: BTreeMap<Identifier, Order> =
+        ids.iter().map(|id| (id.clone(), Order::default())).collect();
+    for entry in history::of_cases(conn, &set).await? {
         match entry {
             Err(unreadable) => pass.park(&unreadable.case, unreadable.problem),
             Ok(entry) => {
                 pass.note_trace(&entry.event.key, &entry.trace);
-                if let Some(order) = entry.placement.home.order_id().cloned() {
-                    members.entry(order).or_default().push(member(entry));
+                let home = entry.placement.home.order_id();
+                if let Some(order) = home.and_then(|id| orders.get_mut(id)) {
+                    order.note_trace(&entry.event.key, entry.trace);
+                    order.members.push(placed(entry.event, &entry.placement));
                 }
             }
         }
     }
-    let mut orders = BTreeMap::new();
-    for id in decided {
-        let mut members = members.remove(&id).unwrap_or_default();
-        members.sort_by(|a, b| a.event.position().cmp(&b.event.position()));
-        match guarded(|| rules::identity(&members)) {
-            Ok(identity) => drop(orders.insert(id, Order { members, identity })),
-            Err(problem) => pass.park(&CaseId::Order(id), problem),
+    for (id, identity) in identities::of_orders(conn, ids).await? {
+        orders.entry(id).or_default().before.identity = Some(identity);
+    }
+    for release in releases::of_orders(conn, ids).await? {
+        let order = orders.entry(release.order_id.clone()).or_default();
+        order.before.releases.insert(release);
+    }
+    for event in derived_events::of_cases(conn, &set).await? {
+        let order = event.case.order_id().and_then(|id| orders.get_mut(id));
+        order.into_iter().for_each(|order| order.before.derived.push(event.clone()));
+    }
+    Ok(orders)
+}
+
+/// Sorts the histories, and says who placed the orders. One that fails is parked.
+fn identified(
+    pass: &mut Pass<'_>,
+    mut orders: BTreeMap<Identifier, Order>,
+) -> BTreeMap<Identifier, Order> {
+    for (id, order) in &mut orders {
+        order.members.sort_by(|a, b| a.event.position().cmp(&b.event.position()));
+        match guarded(|| rules::identity(&order.members)) {
+            Ok(identity) => order.identity = identity,
+            Err(problem) => pass.park(&CaseId::Order(id.clone()), problem),
         }
     }
     orders.retain(|id, _| !pass.parked.contains_key(&CaseId::Order(id.clone())));
-    Ok(orders)
+    orders
+}
+
+/// An event as its home's rules read it.
+fn placed(event: Event, placement: &Placement) -> Member {
+    Member {
+        event,
+        joined_at: placement.joined_at,
+        owns_thread: placement.owns_thread,
+        found: placement.found,
+        repeated: placement.repeated,
+    }
 }
 
 /// An entry as its home's rules read it.
 pub(super) fn member(entry: Entry) -> Member {
-    Member {
-        event: entry.event,
-        joined_at: entry.placement.joined_at,
-        owns_thread: entry.placement.owns_thread,
-        found: entry.placement.found,
-        repeated: entry.placement.repeated,
+    placed(entry.event, &entry.placement)
+}
+
+impl Order {
+    fn note_trace(&mut self, event: &EventRef, trace: Trace) {
+        if trace.parent.is_some() {
+            self.traces.push((event.clone(), trace));
+        }
+    }
+
+    /// As a transaction leaves it that gives its case this version.
+    pub fn known(self, version: i64, facts: Facts) -> Known {
+        Known { version, members: self.members, traces: self.traces, facts }
     }
 }
 
@@ -164,9 +234,9 @@ impl Orders {
     /// The orders whose identity is new or changed, with what was recorded.
     pub fn newly_identified(&self) -> impl Iterator<Item = (&Identity, Option<&Identity>)> {
         self.orders
-            .iter()
-            .filter_map(|(order, decided)| {
-                Some((decided.identity.as_ref()?, self.recorded.get(order)))
+            .values()
+            .filter_map(|decided| {
+                Some((decided.identity.as_ref()?, decided.before.identity.as_ref()))
             })
             .filter(|(identity, recorded)| Some(*identity) != *recorded)
     }

@@ -99,7 +99,7 @@ impl Pass<'_> {
         let cases: CaseSet = decided.decisions.keys().cloned().collect();
         let fates = fates(&admission, self.batch.received.len());
         let before = read_model::rows_of(conn, &cases).await?;
-        let outcome = write::write(self, conn, &admission, decided).await?;
+        let (outcome, _) = write::write(self, conn, &admission, decided).await?;
         let after = read_model::rows_of(conn, &cases).await?;
         Ok(Rehearsal { fates, changes: outcome.changes, rows: differing(before, after) })
     }

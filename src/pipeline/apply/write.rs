@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::admit::Admission;
 use super::decide::Decided;
 use super::difference::{Difference, Subject, difference};
-use super::{Change, ChangeKind, Mode, Outcome, Pass, Received, replay};
+use super::recent::Facts;
+use super::{Change, ChangeKind, Left, Mode, Outcome, Pass, Received, replay};
 use crate::contract::{Derived, DerivedType, EventDeadLettered, Published, Stream, Timestamp};
 use crate::rules::CaseId;
 use crate::store::cases::{self, Decided as DecidedCase};
 use crate::store::dead_letters::{self, Refused};
-use crate::store::derived_events::{self, Recorded};
+use crate::store::derived_events::{self, NewDerived, Recorded};
 use crate::store::ledger::{self, Count};
 use crate::store::outbox::{self, NewMessage};
 use crate::store::read_model::{Rows, Written};
@@ -25,9 +26,10 @@ pub(super) async fn write(
     conn: &mut PgConnection,
     admission: &Admission<'_>,
     mut decided: Decided,
-) -> Result<Outcome, sqlx::Error> {
+) -> Result<(Outcome, Left), sqlx::Error> {
     let now = decided.now;
     let mut outcome = Outcome { clock: Some(now), ..Outcome::default() };
+    let mut left = Left::new();
     let written = write_rows(&pass, conn, &decided).await?;
     let differences = compare(&pass, conn, &mut decided).await?;
     if pass.mode != Mode::Live {
@@ -37,14 +39,16 @@ pub(super) async fn write(
         // What the rows hold now is no longer what is remembered of them.
         cases::forget_written(conn, decided.decisions.keys()).await?;
     } else {
-        let mut messages = write_derived(conn, &differences, now).await?;
         write_cases(&pass, conn, &decided, &differences, written, &mut outcome).await?;
-        messages.extend(write_dead_letters(&pass, conn, admission, now).await?);
+        let alerts = write_dead_letters(&pass, conn, admission, now).await?;
         replay::record(&pass, conn, admission, now).await?;
-        write_messages(conn, &messages, now, &mut outcome).await?;
+        if pass.mode == Mode::Live {
+            left = orders_left(&pass, &mut decided, &differences);
+        }
+        write_derived(conn, differences, alerts, now, &mut outcome).await?;
     }
     count(&pass, conn, admission, now, &mut outcome).await?;
-    Ok(outcome)
+    Ok((outcome, left))
 }
 
 /// Writes the read model's rows that differ from what was written before. A rebuild trusts
@@ -54,12 +58,12 @@ async fn write_rows(
     conn: &mut PgConnection,
     decided: &Decided,
 ) -> Result<BTreeMap<CaseId, Written>, sqlx::Error> {
-    let (mut rows, nothing) = (Rows::default(), Written::default());
+    let (mut rows, unknown) = (Rows::default(), Written::Unknown);
     let mut written = BTreeMap::new();
     for (case, decision) in &decided.decisions {
         let before = match pass.mode {
             Mode::Live | Mode::Rehearsal => &pass.case(case).written,
-            Mode::Rebuild | Mode::Preview => &nothing,
+            Mode::Rebuild | Mode::Preview => &unknown,
         };
         written.insert(case.clone(), rows.add(case, decision, before));
     }
@@ -77,12 +81,16 @@ async fn compare(
     if decided.decisions.is_empty() {
         return Ok(Differences::new());
     }
-    let cases: CaseSet = decided.decisions.keys().cloned().collect();
-    let mut recorded: HashMap<CaseId, Vec<Recorded>> = HashMap::new();
-    for row in derived_events::of_cases(conn, &cases).await? {
-        recorded.entry(row.case.clone()).or_default().push(row);
+    let threads: CaseSet =
+        decided.decisions.keys().filter(|case| case.order_id().is_none()).cloned().collect();
+    let mut of_threads: HashMap<CaseId, Vec<Recorded>> = HashMap::new();
+    if !threads.is_empty() {
+        for row in derived_events::of_cases(conn, &threads).await? {
+            of_threads.entry(row.case.clone()).or_default().push(row);
+        }
     }
-    let differences = decided.decisions.iter_mut().map(|(case, decision)| {
+    let Decided { orders, decisions, .. } = decided;
+    let differences = decisions.iter_mut().map(|(case, decision)| {
         let subject = Subject {
             case,
             last_sequence: pass.case(case).last_sequence,
@@ -90,10 +98,39 @@ async fn compare(
             traces: &pass.traces,
         };
         let derived: Vec<Derived> = std::mem::take(&mut decision.derived);
-        let recorded = recorded.remove(case).unwrap_or_default();
-        (case.clone(), difference(&subject, derived, recorded))
+        let of_order = case.order_id().and_then(|id| orders.get(id));
+        let recorded = of_order.map(|order| &order.before.derived).or(of_threads.get(case));
+        (case.clone(), difference(&subject, derived, recorded.map_or(&[][..], Vec::as_slice)))
     });
     Ok(differences.collect())
+}
+
+/// What is remembered of the decided orders, should this transaction commit.
+fn orders_left(pass: &Pass<'_>, decided: &mut Decided, differences: &Differences) -> Left {
+    let mut left = Left::new();
+    for (id, mut order) in std::mem::take(&mut decided.orders) {
+        let case = CaseId::Order(id.clone());
+        let (Some(decision), Some(difference)) =
+            (decided.decisions.get(&case), differences.get(&case))
+        else {
+            continue;
+        };
+        let mut derived = std::mem::take(&mut order.before.derived);
+        for (old, _) in &difference.withdrawn {
+            derived
+                .iter_mut()
+                .filter(|event| event.event_id == old.event_id)
+                .for_each(|event| event.withdrawn = true);
+        }
+        derived.extend(difference.new.iter().map(NewDerived::recorded));
+        let facts = Facts {
+            identity: order.identity.clone().or(order.before.identity.take()),
+            releases: decision.releases.iter().cloned().collect(),
+            derived,
+        };
+        left.push((id, order.known(pass.case(&case).version + 1, facts)));
+    }
+    left
 }
 
 fn changes(case: &CaseId, difference: &Difference) -> Vec<Change> {
@@ -111,23 +148,29 @@ fn changes(case: &CaseId, difference: &Difference) -> Vec<Change> {
     withdrawn.chain(derived).collect()
 }
 
-/// Withdrawals before what is new: of a name one event stands at most, at any moment.
+/// Records what is derived and withdrawn, and queues the messages that tell of it.
 async fn write_derived(
     conn: &mut PgConnection,
-    differences: &Differences,
+    differences: Differences,
+    alerts: Vec<NewMessage>,
     now: Timestamp,
-) -> Result<Vec<NewMessage>, sqlx::Error> {
-    let all = || differences.values();
-    let withdrawn: Vec<(Uuid, Option<Uuid>)> =
-        all().flat_map(|d| &d.withdrawn).map(|(old, new)| (old.event_id, *new)).collect();
+    outcome: &mut Outcome,
+) -> Result<(), sqlx::Error> {
+    let (mut withdrawn, mut new, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+    for difference in differences.into_values() {
+        withdrawn.extend(difference.withdrawn.into_iter().map(|(old, new)| (old.event_id, new)));
+        new.extend(difference.new);
+        messages.extend(difference.messages);
+    }
+    messages.extend(alerts);
     if !withdrawn.is_empty() {
         derived_events::withdraw(conn, &withdrawn, now).await?;
     }
-    let new: Vec<_> = all().flat_map(|difference| &difference.new).cloned().collect();
+    let positions = write_messages(conn, &messages, now, outcome).await?;
     if !new.is_empty() {
-        derived_events::record(conn, &new, now).await?;
+        derived_events::record(conn, &new, &positions, now).await?;
     }
-    Ok(all().flat_map(|difference| &difference.messages).cloned().collect())
+    Ok(())
 }
 
 async fn write_cases(
@@ -222,13 +265,16 @@ async fn write_messages(
     messages: &[NewMessage],
     now: Timestamp,
     outcome: &mut Outcome,
-) -> Result<(), sqlx::Error> {
+) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
     for message in messages {
         let kind = message.published.derived_type();
         let name = kind.map_or(EventDeadLettered::TYPE, DerivedType::name);
         *outcome.queued.entry(name).or_default() += 1;
     }
-    if messages.is_empty() { Ok(()) } else { outbox::queue(conn, messages, now).await }
+    if messages.is_empty() {
+        return Ok(HashMap::new());
+    }
+    outbox::queue(conn, messages, now).await
 }
 
 /// Counts what was received from the batch itself, the rest from what became of it.
