@@ -213,11 +213,19 @@ fn an_event_may_be_ahead_by_just_the_skew() {
     assert_eq!(rejection.pointer.as_deref(), Some("/time"));
 }
 
+fn facts(accepted: &Accepted) -> Value {
+    serde_json::from_str(&accepted.facts).unwrap()
+}
+
+fn unread(accepted: &Accepted) -> Option<Value> {
+    accepted.unread.as_deref().map(|unread| serde_json::from_str(unread).unwrap())
+}
+
 #[test]
 fn unknown_fields_are_kept_however_large_and_whatever_they_hold() {
     let extra = json!({"notes": "x".repeat(30_000), "tags": vec![1; 600], "n": 0.1});
     let accepted = accept(&order_with("/data/extra", extra.clone()));
-    assert_eq!(accepted.unread, Some(json!({"extra": extra})));
+    assert_eq!(unread(&accepted), Some(json!({"extra": extra})));
     // `lines` and `body` are fields of other types than this one.
     let event = json!({
         "specversion": "1.0", "id": "1", "source": "/test", "type": "payment-failed",
@@ -248,27 +256,28 @@ fn null_is_absent() {
     event["data"]["unknown"] = json!({"deep": null});
     event["data"]["lines"][0]["also"] = Value::Null;
     let accepted = accept(&event);
-    assert_eq!(accepted.unread, Some(json!({"unknown": {}})));
+    assert_eq!(unread(&accepted), Some(json!({"unknown": {}})));
 }
 
 #[test]
 fn facts_are_what_the_rules_read_and_read_again() {
     let accepted = accept(&order_with("/data/payment/method", "barter"));
-    let again = InputType::OrderPlaced.read(&accepted.facts).unwrap();
-    assert_eq!(accepted.event.input.facts(), accepted.facts);
+    let facts = facts(&accepted);
+    let again = InputType::OrderPlaced.read(&facts).unwrap();
+    assert_eq!(accepted.event.input.facts(), facts);
     assert_eq!(again, accepted.event.input);
-    assert_eq!(accepted.unread, Some(json!({"payment": {"method": "barter"}})));
-    let merged = data::merge(&accepted.facts, accepted.unread.as_ref());
+    assert_eq!(unread(&accepted), Some(json!({"payment": {"method": "barter"}})));
+    let merged = data::merge(&facts, unread(&accepted).as_ref());
     assert_eq!(merged["payment"]["method"], "barter");
 }
 
 #[test]
 fn the_body_of_a_message_is_no_fact() {
     let accepted = accept(&with(message(), "/data/body", "Where is it?"));
-    assert_eq!(accepted.facts.get("body"), None);
-    assert_eq!(accepted.unread, Some(json!({"body": "Where is it?"})));
+    assert_eq!(facts(&accepted).get("body"), None);
+    assert_eq!(unread(&accepted), Some(json!({"body": "Where is it?"})));
     let Input::MessageSent(sent) = &accepted.event.input else { panic!("a message") };
-    assert_eq!(sent.body.as_ref().map(|body| body.0.as_str()), Some("Where is it?"));
+    assert_eq!(sent.body, None, "rules don't read it");
 }
 
 #[test]

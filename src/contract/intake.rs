@@ -19,10 +19,10 @@ use super::{Event, Input, InputType, Span, Timestamp, json, limits};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
     pub event: Event,
-    /// What the rules read of `data`: [`Input::facts`].
-    pub facts: Value,
-    /// What else was in it; see [`data::merge`].
-    pub unread: Option<Value>,
+    /// What the rules read of `data` ([`Input::facts`]), as JSON: it is stored, and no more.
+    pub facts: String,
+    /// What else was in it, as JSON; see [`data::merge`].
+    pub unread: Option<String>,
     pub subject: Option<String>,
     /// The same for the same source and id.
     pub key_digest: [u8; 16],
@@ -177,8 +177,12 @@ fn trace(attributes: &Attributes<'_>, message: &Message<'_>) -> Trace {
         .unwrap_or_default()
 }
 
-fn accept(envelope: Envelope, input: Input, data: &Value, trace: Trace) -> Accepted {
+fn accept(envelope: Envelope, mut input: Input, data: &Value, trace: Trace) -> Accepted {
     let facts = input.facts();
+    if let Input::MessageSent(message) = &mut input {
+        // No rule reads it: of a case with many long messages it isn't to be kept in memory.
+        message.body = None;
+    }
     let unread = data::unread(data, &facts);
     let content_digest = data::content_digest(&Content {
         event_type: &envelope.event_type,
@@ -191,8 +195,8 @@ fn accept(envelope: Envelope, input: Input, data: &Value, trace: Trace) -> Accep
         key_digest: data::key_digest(&envelope.key),
         content_digest,
         event: Event { time: envelope.time, key: envelope.key, input },
-        facts,
-        unread,
+        facts: facts.to_string(),
+        unread: unread.map(|unread| unread.to_string()),
         subject: envelope.subject,
         traceparent: trace.parent,
         tracestate: trace.state,

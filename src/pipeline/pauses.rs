@@ -122,7 +122,8 @@ mod tests {
 
     fn split_off(queued: Vec<Queued>, held: &[&str]) -> (Vec<i64>, Vec<i64>) {
         let held = held.iter().map(|case| (*case).to_owned()).collect();
-        let (free, positions) = split(queued, &["refund-required".to_owned()], held);
+        let (free, paused) = split(queued, &["refund-required".to_owned()], held);
+        let positions = paused.into_iter().map(|(_, position)| position).collect();
         (free.iter().map(|message| message.position).collect(), positions)
     }
 

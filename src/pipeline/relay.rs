@@ -19,7 +19,7 @@ use super::pauses::Pauses;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
 use crate::contract::{DerivedType, EventDeadLettered};
 use crate::retry::{Causes, Outage};
-use crate::store::outbox::{self, LANES, Queued};
+use crate::store::outbox::{self, Extent, LANES, Place, Queued};
 
 /// How many messages of a lane are read at a time.
 const FETCH: i64 = 200;
@@ -68,6 +68,7 @@ struct Session {
     leases: PoolConnection<Postgres>,
     lanes: Vec<i16>,
     leased: Option<Instant>,
+    floors: Floors,
     pauses: Pauses,
     publisher: Publisher,
 }
@@ -82,11 +83,13 @@ impl Session {
         let mut leases = leases?;
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
+        outbox::prepare(&mut leases).await?;
         Ok(Session {
             shared: shared.clone(),
             leases,
             lanes: Vec::new(),
             leased: None,
+            floors: Floors::default(),
             pauses: Pauses::default(),
             publisher,
         })
@@ -100,6 +103,9 @@ impl Session {
         loop {
             self.lease().await?;
             let let_go = self.pauses.let_go(&mut self.leases).await?;
+            if let_go {
+                self.floors = Floors::default();
+            }
             let done = self.send().await?;
             outage.over();
             if done == 0 && !let_go {
@@ -118,6 +124,7 @@ impl Session {
             // Also with nothing wanted: a connection that is lost has lost its leases, and must not go on.
             let leased = outbox::try_lanes(&mut self.leases, &wanted).await?;
             self.lanes.extend(&leased);
+            self.floors.rise(outbox::extent(&mut self.leases).await?);
             self.pauses.refresh(&mut self.leases, &self.lanes, &leased).await?;
             self.leased = Some(Instant::now());
         }
@@ -128,7 +135,9 @@ impl Session {
     /// overtakes an earlier one of its case that the broker refuses. How many were sent, or
     /// held since their type is paused.
     async fn send(&mut self) -> Result<usize, RelayError> {
-        let queued = outbox::next(&mut self.leases, &self.lanes, FETCH).await?;
+        let from = self.floors.of(&self.lanes);
+        let queued = outbox::next(&mut self.leases, &from, FETCH).await?;
+        self.floors.note(&self.lanes, &queued);
         let mut done = queued.len();
         let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
         done -= queued.len();
@@ -169,6 +178,42 @@ impl Session {
         let messages: Vec<Outgoing> =
             round.iter().map(|queued| outgoing(&exchange, queued)).collect();
         self.publisher.publish_all(&messages).await
+    }
+}
+
+/// The positions up to which nothing is left to send, and nothing can come any more. What was
+/// deleted stays in the table while anyone has an old transaction open: it isn't to be read
+/// again at each look.
+#[derive(Debug, Default)]
+struct Floors {
+    /// Every transaction that got a position up to here has ended.
+    settled: i64,
+    /// To be settled next.
+    awaited: Option<Extent>,
+    lanes: BTreeMap<i16, i64>,
+}
+
+impl Floors {
+    fn rise(&mut self, now: Extent) {
+        match self.awaited {
+            Some(before) if now.ended < before.begun => return,
+            Some(before) => self.settled = before.position,
+            None => {}
+        }
+        self.awaited = Some(now);
+    }
+
+    fn of(&self, lanes: &[i16]) -> Vec<Place> {
+        lanes.iter().map(|lane| (*lane, self.lanes.get(lane).copied().unwrap_or(0))).collect()
+    }
+
+    /// What was found waits above the floor until it is found no more.
+    fn note(&mut self, lanes: &[i16], queued: &[Queued]) {
+        let first = |lane| queued.iter().find(|m| m.lane == lane).map(|m| m.position - 1);
+        for lane in lanes {
+            let floor = first(*lane).map_or(self.settled, |first| first.min(self.settled));
+            self.lanes.insert(*lane, floor);
+        }
     }
 }
 
@@ -223,4 +268,48 @@ pub fn rounds<T>(messages: Vec<T>, case: impl Fn(&T) -> &String) -> Vec<Vec<T>> 
         *round += 1;
     }
     rounds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(position: i64, ended: i64, begun: i64) -> Extent {
+        Extent { position, ended, begun }
+    }
+
+    fn queued(lane: i16, position: i64) -> Queued {
+        Queued {
+            position,
+            lane,
+            case_key: "o/1".to_owned(),
+            event_id: uuid::Uuid::nil(),
+            event_type: String::new(),
+            routing_key: String::new(),
+            copied_to: None,
+            time: chrono::DateTime::UNIX_EPOCH,
+            body: String::new(),
+            traceparent: None,
+            tracestate: None,
+            queued_at: chrono::DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_floor_rises_only_to_what_no_transaction_can_fill_any_more() {
+        let mut floors = Floors::default();
+        floors.rise(extent(10, 5, 8));
+        floors.note(&[1], &[]);
+        assert_eq!(floors.of(&[1]), [(1, 0)], "those before 8 may be under way");
+        floors.rise(extent(20, 7, 9));
+        floors.note(&[1], &[]);
+        assert_eq!(floors.of(&[1]), [(1, 0)], "7 still is");
+        floors.rise(extent(30, 8, 9));
+        assert_eq!(floors.of(&[1]), [(1, 0)], "the lane was not looked at since");
+        floors.note(&[1], &[]);
+        assert_eq!(floors.of(&[1, 2]), [(1, 10), (2, 0)]);
+        floors.rise(extent(40, 9, 9));
+        floors.note(&[1, 2], &[queued(1, 12), queued(1, 15), queued(2, 33)]);
+        assert_eq!(floors.of(&[1, 2]), [(1, 11), (2, 30)], "what waits is found again");
+    }
 }

@@ -27,6 +27,8 @@ pub struct Case {
     pub written: Written,
     /// The database's clock after the lock was taken.
     pub clock: Timestamp,
+    /// Opened by this transaction: nothing is recorded of it.
+    pub is_new: bool,
 }
 
 #[derive(FromRow)]
@@ -106,7 +108,9 @@ async fn open(
     .bind(current.id)
     .fetch_all(conn)
     .await?;
-    read(rows, Some(current))
+    let mut opened = read(rows, Some(current))?;
+    opened.values_mut().for_each(|case| case.is_new = true);
+    Ok(opened)
 }
 
 /// A case as it stands, without its lock; `None` where there is no such case.
@@ -140,6 +144,7 @@ fn read(rows: Vec<Row>, current: Option<&Current>) -> Result<BTreeMap<CaseId, Ca
                 parked_attempts: row.parked_attempts,
                 written: Written::from_bytes(row.written.as_deref()),
                 clock: Timestamp::from_chrono(row.clock),
+                is_new: false,
             };
             Ok((case_id(&row.key)?, case))
         })

@@ -88,21 +88,32 @@ impl Queued {
     }
 }
 
-/// The first messages of each of `lanes` that aren't held, at most `limit` a lane.
-///
-/// Planned afresh each time: a plan made while the table is empty would read it whole.
-pub async fn next(conn: &mut PgConnection, lanes: &[i16], limit: i64) -> Result<Vec<Queued>> {
+/// Makes every plan of a connection follow an index in its order: one that was made while the
+/// outbox was empty would else collect all that was ever in it.
+pub async fn prepare(conn: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql(
+        "SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The first messages of each of `lanes` after a position that aren't held, at most `limit` a
+/// lane. On a connection that is prepared for it.
+pub async fn next(conn: &mut PgConnection, lanes: &[Place], limit: i64) -> Result<Vec<Queued>> {
     sqlx::query_as(
-        "SELECT o.* FROM unnest($1::smallint[]) AS mine (lane)
+        "SELECT o.* FROM unnest($1::smallint[], $2::bigint[]) AS mine (lane, floor)
          CROSS JOIN LATERAL (
              SELECT position, outbox.lane, case_key, event_id, type, routing_key, copied_to, time,
                     body, traceparent, tracestate, queued_at
-             FROM outbox WHERE outbox.lane = mine.lane AND NOT held
-             ORDER BY position LIMIT $2) o
+             FROM outbox
+             WHERE outbox.lane = mine.lane AND outbox.position > mine.floor AND NOT held
+             ORDER BY position LIMIT $3) o
          ORDER BY o.position",
     )
-    .persistent(false)
-    .bind(lanes)
+    .bind(self::lanes(lanes))
+    .bind(positions(lanes))
     .bind(limit)
     .fetch_all(conn)
     .await
@@ -124,7 +135,6 @@ pub async fn confirm(conn: &mut PgConnection, sent: &[Place], now: Timestamp) ->
          INSERT INTO publications (last, first, published_at)
          SELECT max(position), min(position), $3 FROM runs GROUP BY run",
     )
-    .persistent(false)
     .bind(lanes(sent))
     .bind(positions(sent))
     .bind(sql_time(now))
@@ -139,6 +149,31 @@ fn lanes(places: &[Place]) -> Vec<i16> {
 
 fn positions(places: &[Place]) -> Vec<i64> {
     places.iter().map(|(_, position)| *position).collect()
+}
+
+/// How far positions were given out, and which transactions were under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// No position above it has been given out.
+    pub position: i64,
+    /// All transactions before this one have ended.
+    pub ended: i64,
+    /// This one and those after it had not begun to write.
+    pub begun: i64,
+}
+
+/// How far positions are given out now. A transaction has begun to write before it gets one.
+pub async fn extent(conn: &mut PgConnection) -> Result<Extent> {
+    let position = sqlx::query_scalar("SELECT last_value FROM outbox_position_seq");
+    let position = position.fetch_one(&mut *conn).await?;
+    // Only now: who gets a position in between counts as under way.
+    let (ended, begun) = sqlx::query_as(
+        "SELECT pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint
+         FROM pg_current_snapshot() AS now",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Extent { position, ended, begun })
 }
 
 /// Those of `cases` of which a message is held; their lanes are among `lanes`.

@@ -66,8 +66,8 @@ pub fn received(event_type: &str, event_id: &str, time: &str, data: Value) -> Re
     let input = input_type.read(&data).unwrap();
     let content = format!("{event_type} {time} {data}");
     let accepted = Accepted {
-        facts: input.facts(),
-        unread: data.get("body").map(|body| json!({ "body": body })),
+        facts: input.facts().to_string(),
+        unread: data.get("body").map(|body| json!({ "body": body }).to_string()),
         event: Event {
             time: at(time),
             key: EventRef { source: "/shop".into(), id: event_id.into() },

@@ -50,7 +50,7 @@ pub(super) fn difference(
         match records.standing_as(&derived, &content) {
             Standing::Same => {}
             Standing::Other(old) => {
-                let replacement = subject.record(derived, content, records.times(&old) + 1);
+                let replacement = subject.record(derived, content, records.times(old) + 1);
                 difference.withdrawn.push((old.clone(), Some(replacement.event_id)));
                 new.push(replacement);
             }

@@ -247,8 +247,11 @@ impl<'a> Pass<'a> {
 
     /// What is known of an order that is locked, if it is as it is now.
     fn recall(&self, order: &Identifier) -> Option<Known> {
-        let version = self.case(&CaseId::Order(order.clone())).version;
-        (self.mode == Mode::Live).then(|| self.door.recent.take(order, version)).flatten()
+        match self.case(&CaseId::Order(order.clone())) {
+            case if case.is_new => Some(Known::default()),
+            case if self.mode == Mode::Live => self.door.recent.take(order, case.version),
+            _ => None,
+        }
     }
 
     fn case(&self, id: &CaseId) -> &Case {

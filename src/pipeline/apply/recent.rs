@@ -16,8 +16,8 @@ use crate::store::history::Trace;
 /// How many events of orders are remembered at most: some 1 KB each.
 const EVENTS_MAX: usize = 20_000;
 
-/// An order as a transaction left it.
-#[derive(Debug)]
+/// An order as a transaction left it; the default is one of which nothing is recorded.
+#[derive(Debug, Default)]
 pub(super) struct Known {
     pub version: i64,
     /// Its history, in order.
