@@ -168,7 +168,9 @@ pub fn pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
         .after_connect(|conn, _| {
             Box::pin(async move { conn.execute(KEYED_LOOKUPS).await.map(drop) })
         })
-        .connect_lazy_with(options.application_name("otodoke")))
+        .connect_lazy_with(
+            options.application_name("otodoke").statement_cache_capacity(STATEMENTS_KEPT),
+        ))
 }
 
 /// Every statement of the pipeline finds its rows by a key, however many rows there are. A plan
@@ -177,6 +179,10 @@ pub fn pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
 /// Set, rather than asked for at the start: a pooler in between may refuse that.
 const KEYED_LOOKUPS: &str =
     "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off";
+
+/// Which tables a transaction writes to makes its last statement another one; each is planned
+/// once by connection.
+const STATEMENTS_KEPT: usize = 300;
 
 /// Serves the endpoints. Orders matter more than they do: while another process has the
 /// address, the rest goes on without them.

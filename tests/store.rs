@@ -436,6 +436,32 @@ async fn the_outbox_keeps_the_order_of_a_case_and_marks_what_was_confirmed() {
 }
 
 #[tokio::test]
+async fn the_extent_of_the_outbox_is_what_was_given_out_and_who_may_still_fill_it() {
+    with_database(async |pool| {
+        let mut conn = pool.acquire().await.unwrap();
+        assert_eq!(outbox::extent(&mut conn).await.unwrap().position, 0, "the first is to come");
+        let door = door(&pool).await;
+        send(&door, &pool, vec![placed("o1", "B1", "2026-03-01T00:00:00Z")]).await;
+        let mut other = pool.begin().await.unwrap();
+        sqlx::query("INSERT INTO policies (content) VALUES ('{}')")
+            .execute(&mut *other)
+            .await
+            .unwrap();
+        let under_way = outbox::extent(&mut conn).await.unwrap();
+        assert_eq!(under_way.position, 1);
+        assert!(under_way.ended < under_way.begun, "{under_way:?}");
+        let later = outbox::extent(&mut conn).await.unwrap();
+        assert!(later.ended < under_way.begun, "it still is");
+        other.rollback().await.unwrap();
+        // Those of other tests end soon, too.
+        let all_ended =
+            async { while outbox::extent(&mut conn).await.unwrap().ended < under_way.begun {} };
+        tokio::time::timeout(std::time::Duration::from_secs(60), all_ended).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_lane_is_one_connections_until_it_ends() {
     with_database(async |pool| {
         let lanes: Vec<i16> = (0..outbox::LANES).collect();

@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgConnection};
 
 use super::policies::Current;
 use super::read_model::Written;
-use super::{CaseSet, Result, SqlTime, case_id, case_keys, corrupt, sql_time};
+use super::{CaseSet, Result, SqlTime, Together, case_id, case_keys, corrupt, sql_time};
 use crate::contract::Timestamp;
 use crate::rules::{CaseId, Policy};
 
@@ -163,12 +163,14 @@ pub struct Decided {
 }
 
 /// Remembers decisions; what was parked no longer is.
-pub async fn remember(conn: &mut PgConnection, decided: &[Decided]) -> Result<()> {
+pub fn remember(writes: &mut Together, decided: &[Decided]) {
     let times = |of: fn(&Decided) -> Option<Timestamp>| -> Vec<Option<SqlTime>> {
         decided.iter().map(|decided| of(decided).map(sql_time)).collect()
     };
-    sqlx::query(
-        "UPDATE cases SET as_of = new.as_of, next_at = new.next_at,
+    writes
+        .add(
+            "decided",
+            "UPDATE cases SET as_of = new.as_of, next_at = new.next_at,
              last_sequence = new.last_sequence, version = cases.version + 1,
              written = new.written,
              parked_until = NULL, parked_attempts = 0, parked_error = NULL
@@ -176,15 +178,12 @@ pub async fn remember(conn: &mut PgConnection, decided: &[Decided]) -> Result<()
                      $5::bytea[])
              AS new (key, as_of, next_at, last_sequence, written)
          WHERE cases.key = new.key",
-    )
-    .bind(case_keys(decided.iter().map(|decided| &decided.case)))
-    .bind(times(|decided| decided.as_of))
-    .bind(times(|decided| decided.next_at))
-    .bind(decided.iter().map(|decided| decided.last_sequence).collect::<Vec<_>>())
-    .bind(decided.iter().map(|decided| decided.written.to_bytes()).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(case_keys(decided.iter().map(|decided| &decided.case)))
+        .bind(times(|decided| decided.as_of))
+        .bind(times(|decided| decided.next_at))
+        .bind(decided.iter().map(|decided| decided.last_sequence).collect::<Vec<_>>())
+        .bind(decided.iter().map(|decided| decided.written.to_bytes()).collect::<Vec<_>>());
 }
 
 /// Forgets what the read model was given: all of it is written at the next decision.

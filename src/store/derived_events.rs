@@ -1,13 +1,12 @@
 //! Every event ever derived.
 
-use std::collections::HashMap;
-
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::history::Trace;
 use super::{
-    CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, sql_time, sql_times, texts,
+    CaseSet, Digest, Result, SqlTime, Together, case_id, case_keys, corrupt, sql_time, sql_times,
+    texts,
 };
 use crate::contract::{Derived, DerivedType, Identifier, Rule, Timestamp};
 use crate::rules::CaseId;
@@ -82,22 +81,17 @@ fn read(row: Row) -> Result<Recorded> {
 }
 
 /// Marks events as withdrawn, each with what stands in its place.
-pub async fn withdraw(
-    conn: &mut PgConnection,
-    withdrawn: &[(Uuid, Option<Uuid>)],
-    now: Timestamp,
-) -> Result<()> {
-    sqlx::query(
-        "UPDATE derived_events SET withdrawn_at = $3, replaced_by = gone.replaced_by
+pub fn withdraw(writes: &mut Together, withdrawn: &[(Uuid, Option<Uuid>)], now: Timestamp) {
+    writes
+        .add(
+            "withdrawn",
+            "UPDATE derived_events SET withdrawn_at = $3, replaced_by = gone.replaced_by
          FROM unnest($1::uuid[], $2::uuid[]) AS gone (event_id, replaced_by)
          WHERE derived_events.event_id = gone.event_id",
-    )
-    .bind(withdrawn.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind(withdrawn.iter().map(|(_, replaced_by)| *replaced_by).collect::<Vec<_>>())
-    .bind(sql_time(now))
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(withdrawn.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(withdrawn.iter().map(|(_, replaced_by)| *replaced_by).collect::<Vec<_>>())
+        .bind(sql_time(now));
 }
 
 /// A derived event to be recorded.
@@ -133,28 +127,26 @@ impl NewDerived {
     }
 }
 
-/// Records new events, each with its message's position in the outbox, by its id.
-pub async fn record(
-    conn: &mut PgConnection,
-    new: &[NewDerived],
-    positions: &HashMap<Uuid, i64>,
-    now: Timestamp,
-) -> Result<()> {
+/// Records new events, each with its message's position in the outbox: they are queued before,
+/// among the same `writes`.
+pub fn record(writes: &mut Together, new: &[NewDerived], now: Timestamp) {
     let derived = || new.iter().map(|new| &new.derived);
     let cause = || derived().map(|derived| derived.cause.as_ref());
-    sqlx::query(
+    writes.add(
+        "derived",
         "INSERT INTO derived_events (event_id, case_key, type, key, n, sequence, order_id,
              seller_id, rule, time, data, content, cause_source, cause_id, traceparent,
              tracestate, suppressed, position, recorded_at)
          SELECT event_id, case_key, type, key, n, sequence, order_id, seller_id, rule, time,
-             data::jsonb, content, cause_source, cause_id, traceparent, tracestate, suppressed, position, $19
+             data::jsonb, content, cause_source, cause_id, traceparent, tracestate, suppressed, position, $18
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[],
                      $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
                      $12::bytea[], $13::text[], $14::text[], $15::text[], $16::text[],
-                     $17::bool[], $18::bigint[])
+                     $17::bool[])
              AS new (event_id, case_key, type, key, n, sequence, order_id, seller_id, rule,
                      time, data, content, cause_source, cause_id, traceparent, tracestate,
-                     suppressed, position)",
+                     suppressed)
+             LEFT JOIN queued USING (event_id)",
     )
     .bind(new.iter().map(|new| new.event_id).collect::<Vec<_>>())
     .bind(case_keys(new.iter().map(|new| &new.case)))
@@ -173,9 +165,5 @@ pub async fn record(
     .bind(new.iter().map(|new| new.trace.parent.as_deref()).collect::<Vec<_>>())
     .bind(new.iter().map(|new| new.trace.state.as_deref()).collect::<Vec<_>>())
     .bind(new.iter().map(|new| new.suppressed).collect::<Vec<_>>())
-    .bind(new.iter().map(|new| positions.get(&new.event_id).copied()).collect::<Vec<_>>())
-    .bind(sql_time(now))
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(sql_time(now));
 }

@@ -4,8 +4,8 @@
 use sqlx::{FromRow, PgConnection};
 
 use super::{
-    CaseSet, Digest, Result, SqlTime, case_id, case_keys, corrupt, identifier, sql_time, sql_times,
-    texts,
+    CaseSet, Digest, Result, SqlTime, Together, case_id, case_keys, corrupt, identifier, sql_time,
+    sql_times, texts,
 };
 use crate::contract::{Accepted, Event, EventRef, Identifier, Input, InputType, Timestamp};
 use crate::rules::{CaseId, Placement};
@@ -51,15 +51,13 @@ impl NewEntry<'_> {
 }
 
 /// Adds events.
-pub async fn insert(
-    conn: &mut PgConnection,
-    entries: &[NewEntry<'_>],
-    received_at: Timestamp,
-) -> Result<()> {
+pub fn insert(writes: &mut Together, entries: &[NewEntry<'_>], received_at: Timestamp) {
     let accepted = || entries.iter().map(|entry| entry.accepted);
     let placed = || entries.iter().map(|entry| &entry.placement);
-    sqlx::query(
-        "INSERT INTO history (case_key, key, source, event_id, type, time, subject, thread_id,
+    writes
+        .add(
+            "events",
+            "INSERT INTO history (case_key, key, source, event_id, type, time, subject, thread_id,
              facts, unread, joined_at, owns_thread, found, stray, repeated, received_at,
              traceparent, tracestate)
          SELECT case_key, key, source, event_id, type, time, subject, thread_id,
@@ -72,28 +70,25 @@ pub async fn insert(
              AS new (case_key, key, source, event_id, type, time, subject, thread_id, facts,
                      unread, joined_at, owns_thread, found, repeated, traceparent, tracestate,
                      stray)",
-    )
-    .bind(case_keys(placed().map(|placement| &placement.home)))
-    .bind(accepted().map(|accepted| accepted.key_digest.as_slice()).collect::<Vec<_>>())
-    .bind(accepted().map(|accepted| accepted.event.key.source.as_str()).collect::<Vec<_>>())
-    .bind(accepted().map(|accepted| accepted.event.key.id.as_str()).collect::<Vec<_>>())
-    .bind(accepted().map(|a| a.event.input.input_type().name()).collect::<Vec<_>>())
-    .bind(sql_times(accepted().map(|accepted| accepted.event.time)))
-    .bind(accepted().map(|accepted| accepted.subject.as_deref()).collect::<Vec<_>>())
-    .bind(entries.iter().map(NewEntry::thread).collect::<Vec<_>>())
-    .bind(accepted().map(|accepted| accepted.facts.as_str()).collect::<Vec<_>>())
-    .bind(accepted().map(|accepted| accepted.unread.as_deref()).collect::<Vec<_>>())
-    .bind(placed().map(|placement| placement.joined_at.map(sql_time)).collect::<Vec<_>>())
-    .bind(placed().map(|placement| placement.owns_thread).collect::<Vec<_>>())
-    .bind(placed().map(|placement| placement.found).collect::<Vec<_>>())
-    .bind(placed().map(|placement| placement.repeated).collect::<Vec<_>>())
-    .bind(sql_time(received_at))
-    .bind(accepted().map(|accepted| accepted.traceparent.as_deref()).collect::<Vec<_>>())
-    .bind(accepted().map(|accepted| accepted.tracestate.as_deref()).collect::<Vec<_>>())
-    .bind(placed().map(|placement| placement.stray).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(case_keys(placed().map(|placement| &placement.home)))
+        .bind(accepted().map(|accepted| accepted.key_digest.as_slice()).collect::<Vec<_>>())
+        .bind(accepted().map(|accepted| accepted.event.key.source.as_str()).collect::<Vec<_>>())
+        .bind(accepted().map(|accepted| accepted.event.key.id.as_str()).collect::<Vec<_>>())
+        .bind(accepted().map(|a| a.event.input.input_type().name()).collect::<Vec<_>>())
+        .bind(sql_times(accepted().map(|accepted| accepted.event.time)))
+        .bind(accepted().map(|accepted| accepted.subject.as_deref()).collect::<Vec<_>>())
+        .bind(entries.iter().map(NewEntry::thread).collect::<Vec<_>>())
+        .bind(accepted().map(|accepted| accepted.facts.as_str()).collect::<Vec<_>>())
+        .bind(accepted().map(|accepted| accepted.unread.as_deref()).collect::<Vec<_>>())
+        .bind(placed().map(|placement| placement.joined_at.map(sql_time)).collect::<Vec<_>>())
+        .bind(placed().map(|placement| placement.owns_thread).collect::<Vec<_>>())
+        .bind(placed().map(|placement| placement.found).collect::<Vec<_>>())
+        .bind(placed().map(|placement| placement.repeated).collect::<Vec<_>>())
+        .bind(sql_time(received_at))
+        .bind(accepted().map(|accepted| accepted.traceparent.as_deref()).collect::<Vec<_>>())
+        .bind(accepted().map(|accepted| accepted.tracestate.as_deref()).collect::<Vec<_>>())
+        .bind(placed().map(|placement| placement.stray).collect::<Vec<_>>());
 }
 
 /// A message that belongs elsewhere from now on.

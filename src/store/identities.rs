@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{FromRow, PgConnection};
 
-use super::{Result, SqlTime, identifier, sql_time, sql_times, texts};
+use super::{Result, SqlTime, Together, identifier, sql_time, sql_times, texts};
 use crate::contract::{Identifier, Timestamp};
 use crate::rules::{Identity, Lookup};
 
@@ -81,20 +81,19 @@ pub async fn candidates(conn: &mut PgConnection, lookups: &[Lookup]) -> Result<V
 }
 
 /// Records identities, new and changed.
-pub async fn record(conn: &mut PgConnection, identities: &[&Identity]) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO identities (order_id, seller_id, buyer_id, relay_email, placed_at)
+pub fn record(writes: &mut Together, identities: &[&Identity]) {
+    writes
+        .add(
+            "identified",
+            "INSERT INTO identities (order_id, seller_id, buyer_id, relay_email, placed_at)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
          ON CONFLICT (order_id) DO UPDATE SET seller_id = excluded.seller_id,
              buyer_id = excluded.buyer_id, relay_email = excluded.relay_email,
              placed_at = excluded.placed_at",
-    )
-    .bind(texts(identities.iter().map(|identity| &identity.order_id)))
-    .bind(texts(identities.iter().map(|identity| &identity.seller_id)))
-    .bind(texts(identities.iter().map(|identity| &identity.buyer_id)))
-    .bind(identities.iter().map(|identity| identity.relay_email.as_deref()).collect::<Vec<_>>())
-    .bind(identities.iter().map(|identity| sql_time(identity.placed_at)).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(texts(identities.iter().map(|identity| &identity.order_id)))
+        .bind(texts(identities.iter().map(|identity| &identity.seller_id)))
+        .bind(texts(identities.iter().map(|identity| &identity.buyer_id)))
+        .bind(identities.iter().map(|identity| identity.relay_email.as_deref()).collect::<Vec<_>>())
+        .bind(identities.iter().map(|identity| sql_time(identity.placed_at)).collect::<Vec<_>>());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{FromRow, PgConnection};
 
-use super::{Result, SqlTime, sql_time};
+use super::{Result, SqlTime, Together, sql_time};
 use crate::contract::Timestamp;
 
 pub use super::balance::{Audit, audit};
@@ -20,27 +20,22 @@ pub struct Count {
 }
 
 /// Adds the counts of a batch, by stream; `none` where the stream isn't known.
-pub async fn add(
-    conn: &mut PgConnection,
-    counts: &BTreeMap<&'static str, Count>,
-    now: Timestamp,
-) -> Result<()> {
+pub fn add(writes: &mut Together, counts: &BTreeMap<&'static str, Count>, now: Timestamp) {
     let column = |of: fn(&Count) -> i64| counts.values().map(of).collect::<Vec<_>>();
-    sqlx::query(
-        "INSERT INTO ledger (stream, received, accepted, duplicates, dead, committed_at)
+    writes
+        .add(
+            "counted",
+            "INSERT INTO ledger (stream, received, accepted, duplicates, dead, committed_at)
          SELECT stream, received, accepted, duplicates, dead, $6
          FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
              AS new (stream, received, accepted, duplicates, dead)",
-    )
-    .bind(counts.keys().copied().collect::<Vec<_>>())
-    .bind(column(|count| count.received))
-    .bind(column(|count| count.accepted))
-    .bind(column(|count| count.duplicates))
-    .bind(column(|count| count.dead))
-    .bind(sql_time(now))
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(counts.keys().copied().collect::<Vec<_>>())
+        .bind(column(|count| count.received))
+        .bind(column(|count| count.accepted))
+        .bind(column(|count| count.duplicates))
+        .bind(column(|count| count.dead))
+        .bind(sql_time(now));
 }
 
 /// The end of the ledger: where counting from now on begins, and when it was written.

@@ -33,6 +33,7 @@ pub mod report;
 pub mod republish;
 mod schema;
 pub mod status;
+mod together;
 pub mod wake_ups;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ use chrono::{DateTime, Utc};
 
 pub use digest::{Digest, digest};
 pub use schema::migrate;
+pub use together::Together;
 
 use crate::contract::{Identifier, Timestamp};
 use crate::rules::CaseId;

@@ -1,11 +1,9 @@
 //! Messages on their way to the broker: written by the door, sent by the relay.
 
-use std::collections::HashMap;
-
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Result, SqlTime, digest, sql_time, sql_times};
+use super::{Result, SqlTime, Together, digest, sql_time, sql_times};
 use crate::contract::{Published, Timestamp};
 
 /// How many lanes there are. A case's messages are all in one, and a lane is sent by one
@@ -27,16 +25,14 @@ pub struct NewMessage {
     pub published: Published,
 }
 
-/// Queues messages, and tells the position of each by its id; those of one case go out in the
-/// order given.
-pub async fn queue(
-    conn: &mut PgConnection,
-    messages: &[NewMessage],
-    now: Timestamp,
-) -> Result<HashMap<Uuid, i64>> {
+/// Queues messages; those of one case go out in the order given. Always part of `writes`, since
+/// what is derived takes its position from it.
+pub fn queue(writes: &mut Together, messages: &[NewMessage], now: Timestamp) {
     let published = || messages.iter().map(|message| &message.published);
-    let positions: Vec<(Uuid, i64)> = sqlx::query_as(
-        "INSERT INTO outbox (lane, case_key, event_id, derived, type, routing_key, copied_to,
+    writes
+        .add(
+            "queued",
+            "INSERT INTO outbox (lane, case_key, event_id, derived, type, routing_key, copied_to,
                              time, body, traceparent, tracestate, queued_at)
          SELECT lane, case_key, event_id, derived, type, routing_key, copied_to, time, body,
                 traceparent, tracestate, $12
@@ -46,22 +42,19 @@ pub async fn queue(
                                      copied_to, time, body, traceparent, tracestate, ordinal)
          ORDER BY ordinal
          RETURNING event_id, position",
-    )
-    .bind(messages.iter().map(|message| lane_of(&message.case_key)).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.case_key.as_str()).collect::<Vec<_>>())
-    .bind(published().map(|published| published.id).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.derived).collect::<Vec<_>>())
-    .bind(published().map(|published| published.event_type.as_str()).collect::<Vec<_>>())
-    .bind(published().map(Published::routing_key).collect::<Vec<_>>())
-    .bind(published().map(Published::copy_routing_key).collect::<Vec<_>>())
-    .bind(sql_times(published().map(|published| published.time)))
-    .bind(published().map(Published::to_text).collect::<Vec<_>>())
-    .bind(published().map(|published| published.traceparent.as_deref()).collect::<Vec<_>>())
-    .bind(published().map(|published| published.tracestate.as_deref()).collect::<Vec<_>>())
-    .bind(sql_time(now))
-    .fetch_all(conn)
-    .await?;
-    Ok(positions.into_iter().collect())
+        )
+        .bind(messages.iter().map(|message| lane_of(&message.case_key)).collect::<Vec<_>>())
+        .bind(messages.iter().map(|message| message.case_key.as_str()).collect::<Vec<_>>())
+        .bind(published().map(|published| published.id).collect::<Vec<_>>())
+        .bind(messages.iter().map(|message| message.derived).collect::<Vec<_>>())
+        .bind(published().map(|published| published.event_type.as_str()).collect::<Vec<_>>())
+        .bind(published().map(Published::routing_key).collect::<Vec<_>>())
+        .bind(published().map(Published::copy_routing_key).collect::<Vec<_>>())
+        .bind(sql_times(published().map(|published| published.time)))
+        .bind(published().map(Published::to_text).collect::<Vec<_>>())
+        .bind(published().map(|published| published.traceparent.as_deref()).collect::<Vec<_>>())
+        .bind(published().map(|published| published.tracestate.as_deref()).collect::<Vec<_>>())
+        .bind(sql_time(now));
 }
 
 /// A message as the relay sends it.
@@ -164,7 +157,10 @@ pub struct Extent {
 
 /// How far positions are given out now. A transaction has begun to write before it gets one.
 pub async fn extent(conn: &mut PgConnection) -> Result<Extent> {
-    let position = sqlx::query_scalar("SELECT last_value FROM outbox_position_seq");
+    // Before the first one was given out, the sequence's last value is the one to come.
+    let position = sqlx::query_scalar(
+        "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM outbox_position_seq",
+    );
     let position = position.fetch_one(&mut *conn).await?;
     // Only now: who gets a position in between counts as under way.
     let (ended, begun) = sqlx::query_as(

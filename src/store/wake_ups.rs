@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{CaseSet, Result, case_id, case_keys, sql_time, sql_times};
+use super::{CaseSet, Result, Together, case_id, case_keys, sql_time, sql_times};
 use crate::contract::Timestamp;
 use crate::rules::CaseId;
 
@@ -17,17 +17,16 @@ pub struct WakeUp {
 }
 
 /// Leaves wake-ups. They count once the transaction has committed.
-pub async fn leave(conn: &mut PgConnection, wake_ups: &[WakeUp]) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO wake_ups (case_key, announce, due_at)
+pub fn leave(writes: &mut Together, wake_ups: &[WakeUp]) {
+    writes
+        .add(
+            "woken",
+            "INSERT INTO wake_ups (case_key, announce, due_at)
          SELECT * FROM unnest($1::text[], $2::bool[], $3::timestamptz[])",
-    )
-    .bind(case_keys(wake_ups.iter().map(|wake_up| &wake_up.case)))
-    .bind(wake_ups.iter().map(|wake_up| wake_up.announce).collect::<Vec<_>>())
-    .bind(sql_times(wake_ups.iter().map(|wake_up| wake_up.due_at)))
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(case_keys(wake_ups.iter().map(|wake_up| &wake_up.case)))
+        .bind(wake_ups.iter().map(|wake_up| wake_up.announce).collect::<Vec<_>>())
+        .bind(sql_times(wake_ups.iter().map(|wake_up| wake_up.due_at)));
 }
 
 /// Takes the wake-ups of cases that are about to be decided, and tells which of them are to

@@ -6,6 +6,7 @@ use super::{Batch, Door, Outcome, Received, patience};
 use crate::contract::{Rejection, RejectionCode};
 use crate::pipeline::failure::{self, Class};
 use crate::rules::CaseId;
+use crate::store::Together;
 use crate::store::cases::{self, Parked};
 use crate::store::wake_ups::{self, WakeUp};
 
@@ -97,7 +98,9 @@ impl Door {
         let announcing = wake_ups::take(&mut transaction, &set).await?;
         let later = |case: CaseId| WakeUp { case, announce: true, due_at: until };
         let again: Vec<WakeUp> = announcing.into_iter().map(later).collect();
-        wake_ups::leave(&mut transaction, &again).await?;
+        let mut writes = Together::default();
+        wake_ups::leave(&mut writes, &again);
+        writes.execute(&mut transaction).await?;
         transaction.commit().await
     }
 }

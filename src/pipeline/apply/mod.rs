@@ -40,7 +40,7 @@ use crate::store::cases::{Case, Parked};
 use crate::store::history::Trace;
 use crate::store::policies::{self, Current};
 use crate::store::wake_ups::WakeUp;
-use crate::store::{self, CaseSet};
+use crate::store::{self, CaseSet, Together};
 
 pub use difference::event_id;
 pub use explain::{Explanation, Told, explain};
@@ -197,6 +197,8 @@ struct Pass<'a> {
     traces: HashMap<EventRef, Trace>,
     /// Cases to be decided in a later pass, and whether they are to announce their facts then.
     waking: BTreeMap<CaseId, bool>,
+    /// What is written at the end.
+    writes: Together,
 }
 
 impl<'a> Pass<'a> {
@@ -210,6 +212,7 @@ impl<'a> Pass<'a> {
             parked: BTreeMap::new(),
             traces: HashMap::new(),
             waking: BTreeMap::new(),
+            writes: Together::default(),
         }
     }
 

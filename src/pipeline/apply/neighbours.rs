@@ -36,7 +36,7 @@ pub(super) async fn tell(
     }
     let new: Vec<&Identity> = orders.newly_identified().map(|(new, _)| new).collect();
     if !new.is_empty() {
-        identities::record(conn, &new).await?;
+        identities::record(&mut pass.writes, &new);
     }
     let releases = record_releases(conn, orders, decisions).await?;
     let news = gather(pass, orders, &releases);

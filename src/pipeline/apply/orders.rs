@@ -33,7 +33,7 @@ pub(super) struct Orders {
     locked: BTreeSet<Identifier>,
 }
 
-/// Locks the orders, writes the new events and moves, and reads the histories.
+/// Locks the orders, moves what moves, and puts the histories together.
 pub(super) async fn gather(
     pass: &mut Pass<'_>,
     conn: &mut PgConnection,
@@ -51,14 +51,15 @@ pub(super) async fn gather(
     };
     let entries: Vec<_> = fresh.iter().map(|accepted| new_entry(accepted, threads)).collect();
     if !entries.is_empty() {
-        history::insert(conn, &entries, now).await?;
+        history::insert(&mut pass.writes, &entries, now);
     }
     if !threads.moves.is_empty() {
         history::relocate(conn, &threads.moves).await?;
     }
-    let mut gathered = recall(pass, &decided, entries, &threads.moves);
+    let mut gathered = recall(pass, &decided, &threads.moves);
     let unknown = decided.into_iter().filter(|id| !gathered.contains_key(id)).collect();
     gathered.extend(read(pass, conn, &unknown).await?);
+    add(pass, &mut gathered, entries);
     let orders = identified(pass, gathered);
     let orders = Orders { now, orders, recorded, locked };
     for thread in threads.threads.iter().filter(|thread| orders.contradict(thread)) {
@@ -89,16 +90,12 @@ fn new_entry<'a>(accepted: &'a Accepted, threads: &Threads) -> NewEntry<'a> {
     NewEntry { accepted, placement }
 }
 
-/// The orders that are known as they are, with what they get now.
+/// The orders that are known as they are. Those of messages that move are read anew.
 fn recall(
     pass: &mut Pass<'_>,
     decided: &BTreeSet<Identifier>,
-    entries: Vec<NewEntry<'_>>,
     moves: &[Move],
 ) -> BTreeMap<Identifier, Order> {
-    for NewEntry { accepted, .. } in &entries {
-        pass.note_trace(&accepted.event.key, &trace(accepted));
-    }
     let homes = |moved: &Move| [moved.from.order_id().cloned(), moved.to.home.order_id().cloned()];
     let moved: BTreeSet<Identifier> = moves.iter().flat_map(homes).flatten().collect();
     let mut known = BTreeMap::new();
@@ -111,14 +108,19 @@ fn recall(
             known.insert(id.clone(), Order { members, identity: None, before: facts, traces });
         }
     }
+    known
+}
+
+/// Adds the new events to their orders.
+fn add(pass: &mut Pass<'_>, orders: &mut BTreeMap<Identifier, Order>, entries: Vec<NewEntry<'_>>) {
     for NewEntry { accepted, placement } in entries {
-        let order = placement.home.order_id().and_then(|home| known.get_mut(home));
-        if let Some(order) = order {
-            order.note_trace(&accepted.event.key, trace(accepted));
+        let (key, trace) = (&accepted.event.key, trace(accepted));
+        pass.note_trace(key, &trace);
+        if let Some(order) = placement.home.order_id().and_then(|home| orders.get_mut(home)) {
+            order.note_trace(key, trace);
             order.members.push(placed(accepted.event.clone(), &placement));
         }
     }
-    known
 }
 
 fn trace(accepted: &Accepted) -> Trace {

@@ -18,11 +18,11 @@ use crate::store::derived_events::{self, NewDerived, Recorded};
 use crate::store::ledger::{self, Count};
 use crate::store::outbox::{self, NewMessage};
 use crate::store::read_model::{Rows, Written};
-use crate::store::{CaseSet, wake_ups};
+use crate::store::{CaseSet, Together, wake_ups};
 
 /// Writes what the decisions say, and files what was refused.
 pub(super) async fn write(
-    pass: Pass<'_>,
+    mut pass: Pass<'_>,
     conn: &mut PgConnection,
     admission: &Admission<'_>,
     mut decided: Decided,
@@ -30,7 +30,8 @@ pub(super) async fn write(
     let now = decided.now;
     let mut outcome = Outcome { clock: Some(now), ..Outcome::default() };
     let mut left = Left::new();
-    let written = write_rows(&pass, conn, &decided).await?;
+    let mut writes = std::mem::take(&mut pass.writes);
+    let written = write_rows(&pass, &mut writes, &decided);
     let differences = compare(&pass, conn, &mut decided).await?;
     if pass.mode != Mode::Live {
         outcome.changes = differences.iter().flat_map(|(case, d)| changes(case, d)).collect();
@@ -39,25 +40,30 @@ pub(super) async fn write(
         // What the rows hold now is no longer what is remembered of them.
         cases::forget_written(conn, decided.decisions.keys()).await?;
     } else {
-        write_cases(&pass, conn, &decided, &differences, written, &mut outcome).await?;
+        write_cases(&pass, &mut writes, &decided, &differences, written, &mut outcome);
+        let parked = pass.parked(now);
+        if !parked.is_empty() {
+            cases::park(conn, &parked).await?;
+        }
         let alerts = write_dead_letters(&pass, conn, admission, now).await?;
         replay::record(&pass, conn, admission, now).await?;
         if pass.mode == Mode::Live {
             left = orders_left(&pass, &mut decided, &differences);
         }
-        write_derived(conn, differences, alerts, now, &mut outcome).await?;
+        write_derived(&mut writes, differences, alerts, now, &mut outcome);
     }
-    count(&pass, conn, admission, now, &mut outcome).await?;
+    count(&pass, &mut writes, admission, now, &mut outcome);
+    writes.execute(conn).await?;
     Ok((outcome, left))
 }
 
 /// Writes the read model's rows that differ from what was written before. A rebuild trusts
 /// nothing that was.
-async fn write_rows(
+fn write_rows(
     pass: &Pass<'_>,
-    conn: &mut PgConnection,
+    writes: &mut Together,
     decided: &Decided,
-) -> Result<BTreeMap<CaseId, Written>, sqlx::Error> {
+) -> BTreeMap<CaseId, Written> {
     let (mut rows, unknown) = (Rows::default(), Written::Unknown);
     let mut written = BTreeMap::new();
     for (case, decision) in &decided.decisions {
@@ -67,8 +73,8 @@ async fn write_rows(
         };
         written.insert(case.clone(), rows.add(case, decision, before));
     }
-    rows.write(conn, decided.now).await?;
-    Ok(written)
+    rows.write(writes, decided.now);
+    written
 }
 
 type Differences = BTreeMap<CaseId, Difference>;
@@ -149,13 +155,13 @@ fn changes(case: &CaseId, difference: &Difference) -> Vec<Change> {
 }
 
 /// Records what is derived and withdrawn, and queues the messages that tell of it.
-async fn write_derived(
-    conn: &mut PgConnection,
+fn write_derived(
+    writes: &mut Together,
     differences: Differences,
     alerts: Vec<NewMessage>,
     now: Timestamp,
     outcome: &mut Outcome,
-) -> Result<(), sqlx::Error> {
+) {
     let (mut withdrawn, mut new, mut messages) = (Vec::new(), Vec::new(), Vec::new());
     for difference in differences.into_values() {
         withdrawn.extend(difference.withdrawn.into_iter().map(|(old, new)| (old.event_id, new)));
@@ -163,24 +169,30 @@ async fn write_derived(
         messages.extend(difference.messages);
     }
     messages.extend(alerts);
+    for message in &messages {
+        let kind = message.published.derived_type();
+        let name = kind.map_or(EventDeadLettered::TYPE, DerivedType::name);
+        *outcome.queued.entry(name).or_default() += 1;
+    }
     if !withdrawn.is_empty() {
-        derived_events::withdraw(conn, &withdrawn, now).await?;
+        derived_events::withdraw(writes, &withdrawn, now);
     }
-    let positions = write_messages(conn, &messages, now, outcome).await?;
+    if !messages.is_empty() || !new.is_empty() {
+        outbox::queue(writes, &messages, now);
+    }
     if !new.is_empty() {
-        derived_events::record(conn, &new, &positions, now).await?;
+        derived_events::record(writes, &new, now);
     }
-    Ok(())
 }
 
-async fn write_cases(
+fn write_cases(
     pass: &Pass<'_>,
-    conn: &mut PgConnection,
+    writes: &mut Together,
     decided: &Decided,
     differences: &Differences,
     mut written: BTreeMap<CaseId, Written>,
     outcome: &mut Outcome,
-) -> Result<(), sqlx::Error> {
+) {
     let rows: Vec<DecidedCase> = decided
         .decisions
         .iter()
@@ -193,16 +205,13 @@ async fn write_cases(
         })
         .collect();
     if !rows.is_empty() {
-        cases::remember(conn, &rows).await?;
-    }
-    let parked = pass.parked(decided.now);
-    if !parked.is_empty() {
-        cases::park(conn, &parked).await?;
+        cases::remember(writes, &rows);
     }
     let woken = pass.wake_ups(decided.now);
     if !woken.is_empty() {
-        wake_ups::leave(conn, &woken).await?;
+        wake_ups::leave(writes, &woken);
     }
+    let parked = pass.parked(decided.now);
     outcome.next_at = rows
         .iter()
         .filter_map(|row| row.next_at)
@@ -210,7 +219,6 @@ async fn write_cases(
         .chain(woken.iter().map(|woken| woken.due_at))
         .min();
     outcome.parked = parked.into_iter().map(|parked| parked.case).collect();
-    Ok(())
 }
 
 /// Files what was refused; the alerts for what is new are returned. Letters on their way back
@@ -260,31 +268,14 @@ fn alert(source: &str, id: Uuid, refused: &Refused<'_>, time: Timestamp) -> NewM
     NewMessage { case_key: format!("d/{id}"), derived: false, published }
 }
 
-async fn write_messages(
-    conn: &mut PgConnection,
-    messages: &[NewMessage],
-    now: Timestamp,
-    outcome: &mut Outcome,
-) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
-    for message in messages {
-        let kind = message.published.derived_type();
-        let name = kind.map_or(EventDeadLettered::TYPE, DerivedType::name);
-        *outcome.queued.entry(name).or_default() += 1;
-    }
-    if messages.is_empty() {
-        return Ok(HashMap::new());
-    }
-    outbox::queue(conn, messages, now).await
-}
-
 /// Counts what was received from the batch itself, the rest from what became of it.
-async fn count(
+fn count(
     pass: &Pass<'_>,
-    conn: &mut PgConnection,
+    writes: &mut Together,
     admission: &Admission<'_>,
     now: Timestamp,
     outcome: &mut Outcome,
-) -> Result<(), sqlx::Error> {
+) {
     let stream = |index: usize| pass.batch.received[index].stream.map_or("none", Stream::name);
     let mut counts: BTreeMap<&'static str, Count> = BTreeMap::new();
     for index in 0..pass.batch.received.len() {
@@ -302,5 +293,7 @@ async fn count(
     }
     outcome.accepted = admission.fresh.len() as u64;
     outcome.duplicates = admission.duplicates.len() as u64;
-    if counts.is_empty() { Ok(()) } else { ledger::add(conn, &counts, now).await }
+    if !counts.is_empty() {
+        ledger::add(writes, &counts, now);
+    }
 }

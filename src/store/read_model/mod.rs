@@ -8,9 +8,7 @@ mod look;
 mod tables;
 mod written;
 
-use sqlx::PgConnection;
-
-use super::Result;
+use super::Together;
 use crate::contract::Timestamp;
 use crate::rules::{
     CaseId, Decision, GuaranteeState, LineState, OrderState, PackageState, RefundState, ThreadState,
@@ -67,12 +65,12 @@ impl<'a> Rows<'a> {
 
     /// Writes the rows: a statement for each table that has some, and one for each that may have
     /// some too many.
-    pub async fn write(&self, conn: &mut PgConnection, now: Timestamp) -> Result<()> {
-        tables::threads(conn, &self.threads).await?;
-        tables::orders(conn, &self.orders, now).await?;
-        tables::order_lines(conn, &self.order_lines).await?;
-        tables::packages(conn, &self.packages).await?;
-        tables::refunds(conn, &self.refunds, now).await?;
-        tables::guarantees(conn, &self.guarantees).await
+    pub fn write(&self, writes: &mut Together, now: Timestamp) {
+        tables::threads(writes, &self.threads);
+        tables::orders(writes, &self.orders, now);
+        tables::order_lines(writes, &self.order_lines);
+        tables::packages(writes, &self.packages);
+        tables::refunds(writes, &self.refunds, now);
+        tables::guarantees(writes, &self.guarantees);
     }
 }

@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::Table;
 use crate::contract::{Identifier, Text, Timestamp};
 use crate::rules::{GuaranteeState, LineState, OrderState, PackageState, RefundState, ThreadState};
-use crate::store::{Result, SqlTime, sql_time};
+use crate::store::{SqlTime, Together, sql_time};
 
 impl<'a, T> Table<'a, T> {
     fn of(&self) -> Vec<&str> {
@@ -41,26 +40,24 @@ fn time(moment: Option<Timestamp>) -> Option<SqlTime> {
 }
 
 /// `version` and `updated_at` rise only where another column changes.
-pub(super) async fn orders(
-    conn: &mut PgConnection,
-    table: &Table<'_, OrderState>,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) fn orders(writes: &mut Together, table: &Table<'_, OrderState>, now: Timestamp) {
     if !table.outdated.is_empty() {
-        sqlx::query(
-            "DELETE FROM read_model.orders
+        writes
+            .add(
+                "orders_outdated",
+                "DELETE FROM read_model.orders
              WHERE order_id = ANY ($1) AND order_id <> ALL ($2)",
-        )
-        .bind(&table.outdated)
-        .bind(table.of())
-        .execute(&mut *conn)
-        .await?;
+            )
+            .bind(&table.outdated)
+            .bind(table.of());
     }
     if table.rows.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "INSERT INTO read_model.orders AS old (order_id, seller_id, buyer_id, status, sold_by,
+    writes
+        .add(
+            "orders_written",
+            "INSERT INTO read_model.orders AS old (order_id, seller_id, buyer_id, status, sold_by,
              fulfilled_by, payment_status, payment_method, currency, items_total, tax_total,
              shipping_total, placed_at, authorized_at, ship_by, cancelled_at, buyer_name,
              relay_email, phone, ship_to, updated_at, version)
@@ -89,55 +86,51 @@ pub(super) async fn orders(
              excluded.shipping_total, excluded.placed_at, excluded.authorized_at, excluded.ship_by,
              excluded.cancelled_at, excluded.buyer_name, excluded.relay_email, excluded.phone,
              excluded.ship_to)",
-    )
-    .bind(table.of())
-    .bind(table.column(|order| order.seller_id.as_str()))
-    .bind(table.column(|order| order.buyer_id.as_str()))
-    .bind(table.words(|order| order.status))
-    .bind(table.words(|order| order.sold_by))
-    .bind(table.words(|order| order.fulfilled_by))
-    .bind(table.words(|order| order.payment_status))
-    .bind(table.words(|order| order.payment_method))
-    .bind(table.column(|order| order.currency.as_str()))
-    .bind(table.column(|order| order.items_total))
-    .bind(table.column(|order| order.tax_total))
-    .bind(table.column(|order| order.shipping_total))
-    .bind(table.column(|order| sql_time(order.placed_at)))
-    .bind(table.column(|order| time(order.authorized_at)))
-    .bind(table.column(|order| time(order.ship_by)))
-    .bind(table.column(|order| time(order.cancelled_at)))
-    .bind(table.column(|order| text(&order.buyer_name)))
-    .bind(table.column(|order| text(&order.relay_email)))
-    .bind(table.column(|order| text(&order.phone)))
-    .bind(table.column(|order| order.ship_to.as_ref().map(Json)))
-    .bind(sql_time(now))
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(table.of())
+        .bind(table.column(|order| order.seller_id.as_str()))
+        .bind(table.column(|order| order.buyer_id.as_str()))
+        .bind(table.words(|order| order.status))
+        .bind(table.words(|order| order.sold_by))
+        .bind(table.words(|order| order.fulfilled_by))
+        .bind(table.words(|order| order.payment_status))
+        .bind(table.words(|order| order.payment_method))
+        .bind(table.column(|order| order.currency.as_str()))
+        .bind(table.column(|order| order.items_total))
+        .bind(table.column(|order| order.tax_total))
+        .bind(table.column(|order| order.shipping_total))
+        .bind(table.column(|order| sql_time(order.placed_at)))
+        .bind(table.column(|order| time(order.authorized_at)))
+        .bind(table.column(|order| time(order.ship_by)))
+        .bind(table.column(|order| time(order.cancelled_at)))
+        .bind(table.column(|order| text(&order.buyer_name)))
+        .bind(table.column(|order| text(&order.relay_email)))
+        .bind(table.column(|order| text(&order.phone)))
+        .bind(table.column(|order| order.ship_to.as_ref().map(Json)))
+        .bind(sql_time(now));
 }
 
-pub(super) async fn order_lines(
-    conn: &mut PgConnection,
-    table: &Table<'_, LineState>,
-) -> Result<()> {
+pub(super) fn order_lines(writes: &mut Together, table: &Table<'_, LineState>) {
     let lines = || table.column(|line| line.line_id.as_str());
     if !table.outdated.is_empty() {
-        sqlx::query(
-            "DELETE FROM read_model.order_lines
+        writes
+            .add(
+                "order_lines_outdated",
+                "DELETE FROM read_model.order_lines
              WHERE order_id = ANY ($1)
                AND (order_id, line_id) NOT IN (SELECT * FROM unnest($2::text[], $3::text[]))",
-        )
-        .bind(&table.outdated)
-        .bind(table.of())
-        .bind(lines())
-        .execute(&mut *conn)
-        .await?;
+            )
+            .bind(&table.outdated)
+            .bind(table.of())
+            .bind(lines());
     }
     if table.rows.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "INSERT INTO read_model.order_lines AS old (order_id, line_id, sku, title, quantity,
+    writes
+        .add(
+            "order_lines_written",
+            "INSERT INTO read_model.order_lines AS old (order_id, line_id, sku, title, quantity,
              unit_price, tax, shipping_fee, quantity_shipped, quantity_unshippable,
              quantity_cancelled)
          SELECT *
@@ -149,44 +142,39 @@ pub(super) async fn order_lines(
              excluded.shipping_fee, excluded.quantity_shipped, excluded.quantity_unshippable,
              excluded.quantity_cancelled)
          WHERE old IS DISTINCT FROM excluded",
-    )
-    .bind(table.of())
-    .bind(lines())
-    .bind(table.column(|line| line.sku.0.as_str()))
-    .bind(table.column(|line| text(&line.title)))
-    .bind(table.column(|line| line.quantity))
-    .bind(table.column(|line| line.unit_price))
-    .bind(table.column(|line| line.tax))
-    .bind(table.column(|line| line.shipping_fee))
-    .bind(table.column(|line| line.quantity_shipped))
-    .bind(table.column(|line| line.quantity_unshippable))
-    .bind(table.column(|line| line.quantity_cancelled))
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(table.of())
+        .bind(lines())
+        .bind(table.column(|line| line.sku.0.as_str()))
+        .bind(table.column(|line| text(&line.title)))
+        .bind(table.column(|line| line.quantity))
+        .bind(table.column(|line| line.unit_price))
+        .bind(table.column(|line| line.tax))
+        .bind(table.column(|line| line.shipping_fee))
+        .bind(table.column(|line| line.quantity_shipped))
+        .bind(table.column(|line| line.quantity_unshippable))
+        .bind(table.column(|line| line.quantity_cancelled));
 }
 
-pub(super) async fn packages(
-    conn: &mut PgConnection,
-    table: &Table<'_, PackageState>,
-) -> Result<()> {
+pub(super) fn packages(writes: &mut Together, table: &Table<'_, PackageState>) {
     let packages = || table.column(|package| package.package_id.as_str());
     if !table.outdated.is_empty() {
-        sqlx::query(
-            "DELETE FROM read_model.packages
+        writes
+            .add(
+                "packages_outdated",
+                "DELETE FROM read_model.packages
              WHERE order_id = ANY ($1)
                AND (order_id, package_id) NOT IN (SELECT * FROM unnest($2::text[], $3::text[]))",
-        )
-        .bind(&table.outdated)
-        .bind(table.of())
-        .bind(packages())
-        .execute(&mut *conn)
-        .await?;
+            )
+            .bind(&table.outdated)
+            .bind(table.of())
+            .bind(packages());
     }
     if table.rows.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    writes.add(
+        "packages_written",
         "INSERT INTO read_model.packages AS old (order_id, package_id, carrier, tracking_number,
              insured, status, return_reason, dispatched_at, delivered_at, returned_at, lines)
          SELECT order_id, package_id, carrier, tracking_number, insured,
@@ -213,31 +201,29 @@ pub(super) async fn packages(
     .bind(table.column(|package| sql_time(package.dispatched_at)))
     .bind(table.column(|package| time(package.delivered_at)))
     .bind(table.column(|package| time(package.returned_at)))
-    .bind(table.column(|package| Json(&package.lines)))
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(table.column(|package| Json(&package.lines)));
 }
 
 /// Here rows are those of cases: a thread's row is its order's to write, or its own.
-pub(super) async fn threads(conn: &mut PgConnection, table: &Table<'_, ThreadState>) -> Result<()> {
+pub(super) fn threads(writes: &mut Together, table: &Table<'_, ThreadState>) {
     let threads = || table.column(|thread| thread.thread_id.as_str());
     if !table.outdated.is_empty() {
-        sqlx::query(
-            "DELETE FROM threads
+        writes
+            .add(
+                "threads_outdated",
+                "DELETE FROM threads
              WHERE case_key = ANY ($1)
                AND (case_key, thread_id) NOT IN (SELECT * FROM unnest($2::text[], $3::text[]))",
-        )
-        .bind(&table.outdated)
-        .bind(table.of())
-        .bind(threads())
-        .execute(&mut *conn)
-        .await?;
+            )
+            .bind(&table.outdated)
+            .bind(table.of())
+            .bind(threads());
     }
     if table.rows.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
+    writes.add(
+        "threads_written",
         "INSERT INTO threads AS old (case_key, thread_id, order_id, seller_id, topic, opened_at,
              last_buyer_message_at, last_seller_reply_at, awaiting, awaiting_since, reply_by)
          SELECT *
@@ -261,36 +247,31 @@ pub(super) async fn threads(conn: &mut PgConnection, table: &Table<'_, ThreadSta
     .bind(table.column(|thread| time(thread.last_seller_reply_at)))
     .bind(table.column(|thread| thread.awaiting.name()))
     .bind(table.column(|thread| time(thread.awaiting_since)))
-    .bind(table.column(|thread| time(thread.reply_by)))
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(table.column(|thread| time(thread.reply_by)));
 }
 
 /// What is required no longer is marked as withdrawn.
-pub(super) async fn refunds(
-    conn: &mut PgConnection,
-    table: &Table<'_, RefundState>,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) fn refunds(writes: &mut Together, table: &Table<'_, RefundState>, now: Timestamp) {
     let refunds = || table.column(|refund| refund.refund_key.as_str());
     if !table.outdated.is_empty() {
-        sqlx::query(
-            "UPDATE read_model.refunds SET withdrawn_at = $3,
+        writes
+            .add(
+                "refunds_outdated",
+                "UPDATE read_model.refunds SET withdrawn_at = $3,
                  status = CASE WHEN issued_at IS NULL THEN 'withdrawn' ELSE 'issued' END
              WHERE order_id = ANY ($1) AND withdrawn_at IS NULL AND refund_key <> ALL ($2)",
-        )
-        .bind(&table.outdated)
-        .bind(refunds())
-        .bind(sql_time(now))
-        .execute(&mut *conn)
-        .await?;
+            )
+            .bind(&table.outdated)
+            .bind(refunds())
+            .bind(sql_time(now));
     }
     if table.rows.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "INSERT INTO read_model.refunds AS old (order_id, refund_key, reason, currency, amount,
+    writes
+        .add(
+            "refunds_written",
+            "INSERT INTO read_model.refunds AS old (order_id, refund_key, reason, currency, amount,
              item_amount, shipping_amount, package_id, required_at, issued_at, status)
          SELECT *, CASE WHEN issued_at IS NULL THEN 'required' ELSE 'issued' END
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
@@ -303,44 +284,40 @@ pub(super) async fn refunds(
              excluded.shipping_amount, excluded.package_id, excluded.status,
              excluded.required_at, excluded.issued_at, excluded.withdrawn_at)
          WHERE old IS DISTINCT FROM excluded",
-    )
-    .bind(table.of())
-    .bind(refunds())
-    .bind(table.words(|refund| refund.reason))
-    .bind(table.column(|refund| refund.currency.as_str()))
-    .bind(table.column(|refund| refund.amount))
-    .bind(table.column(|refund| refund.item_amount))
-    .bind(table.column(|refund| refund.shipping_amount))
-    .bind(table.column(|refund| id(&refund.package_id)))
-    .bind(table.column(|refund| sql_time(refund.required_at)))
-    .bind(table.column(|refund| time(refund.issued_at)))
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(table.of())
+        .bind(refunds())
+        .bind(table.words(|refund| refund.reason))
+        .bind(table.column(|refund| refund.currency.as_str()))
+        .bind(table.column(|refund| refund.amount))
+        .bind(table.column(|refund| refund.item_amount))
+        .bind(table.column(|refund| refund.shipping_amount))
+        .bind(table.column(|refund| id(&refund.package_id)))
+        .bind(table.column(|refund| sql_time(refund.required_at)))
+        .bind(table.column(|refund| time(refund.issued_at)));
 }
 
-pub(super) async fn guarantees(
-    conn: &mut PgConnection,
-    table: &Table<'_, GuaranteeState>,
-) -> Result<()> {
+pub(super) fn guarantees(writes: &mut Together, table: &Table<'_, GuaranteeState>) {
     let keys = || table.column(|guarantee| guarantee.key.as_str());
     if !table.outdated.is_empty() {
-        sqlx::query(
-            "DELETE FROM read_model.guarantees
+        writes
+            .add(
+                "guarantees_outdated",
+                "DELETE FROM read_model.guarantees
              WHERE order_id = ANY ($1)
                AND (order_id, key) NOT IN (SELECT * FROM unnest($2::text[], $3::text[]))",
-        )
-        .bind(&table.outdated)
-        .bind(table.of())
-        .bind(keys())
-        .execute(&mut *conn)
-        .await?;
+            )
+            .bind(&table.outdated)
+            .bind(table.of())
+            .bind(keys());
     }
     if table.rows.is_empty() {
-        return Ok(());
+        return;
     }
-    sqlx::query(
-        "INSERT INTO read_model.guarantees AS old (order_id, key, thread_id, basis, since,
+    writes
+        .add(
+            "guarantees_written",
+            "INSERT INTO read_model.guarantees AS old (order_id, key, thread_id, basis, since,
              eligible_at, status)
          SELECT *
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
@@ -349,15 +326,12 @@ pub(super) async fn guarantees(
              = (excluded.thread_id, excluded.basis, excluded.since, excluded.eligible_at,
              excluded.status)
          WHERE old IS DISTINCT FROM excluded",
-    )
-    .bind(table.of())
-    .bind(keys())
-    .bind(table.column(|guarantee| id(&guarantee.thread_id)))
-    .bind(table.words(|guarantee| guarantee.basis))
-    .bind(table.column(|guarantee| time(guarantee.since)))
-    .bind(table.column(|guarantee| time(guarantee.eligible_at)))
-    .bind(table.column(|guarantee| guarantee.status.name()))
-    .execute(conn)
-    .await?;
-    Ok(())
+        )
+        .bind(table.of())
+        .bind(keys())
+        .bind(table.column(|guarantee| id(&guarantee.thread_id)))
+        .bind(table.words(|guarantee| guarantee.basis))
+        .bind(table.column(|guarantee| time(guarantee.since)))
+        .bind(table.column(|guarantee| time(guarantee.eligible_at)))
+        .bind(table.column(|guarantee| guarantee.status.name()));
 }
