@@ -196,7 +196,7 @@ struct Floors {
 impl Floors {
     fn rise(&mut self, now: Extent) {
         match self.awaited {
-            Some(before) if now.ended < before.begun => return,
+            Some(before) if now.ended <= before.begun => return,
             Some(before) => self.settled = before.position,
             None => {}
         }
@@ -298,17 +298,17 @@ mod tests {
     #[test]
     fn a_floor_rises_only_to_what_no_transaction_can_fill_any_more() {
         let mut floors = Floors::default();
-        floors.rise(extent(10, 5, 8));
+        floors.rise(extent(10, 5, 7));
         floors.note(&[1], &[]);
-        assert_eq!(floors.of(&[1]), [(1, 0)], "those before 8 may be under way");
-        floors.rise(extent(20, 7, 9));
+        assert_eq!(floors.of(&[1]), [(1, 0)], "those up to 7 may be under way");
+        floors.rise(extent(20, 7, 8));
         floors.note(&[1], &[]);
         assert_eq!(floors.of(&[1]), [(1, 0)], "7 still is");
         floors.rise(extent(30, 8, 9));
         assert_eq!(floors.of(&[1]), [(1, 0)], "the lane was not looked at since");
         floors.note(&[1], &[]);
         assert_eq!(floors.of(&[1, 2]), [(1, 10), (2, 0)]);
-        floors.rise(extent(40, 9, 9));
+        floors.rise(extent(40, 10, 11));
         floors.note(&[1, 2], &[queued(1, 12), queued(1, 15), queued(2, 33)]);
         assert_eq!(floors.of(&[1, 2]), [(1, 11), (2, 30)], "what waits is found again");
     }

@@ -149,9 +149,9 @@ fn positions(places: &[Place]) -> Vec<i64> {
 pub struct Extent {
     /// No position above it has been given out.
     pub position: i64,
-    /// All transactions before this one have ended.
+    /// All transactions with lower numbers have ended.
     pub ended: i64,
-    /// This one and those after it had not begun to write.
+    /// Of those that have begun to write, none has a higher number.
     pub begun: i64,
 }
 
@@ -162,10 +162,11 @@ pub async fn extent(conn: &mut PgConnection) -> Result<Extent> {
         "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM outbox_position_seq",
     );
     let position = position.fetch_one(&mut *conn).await?;
-    // Only now: who gets a position in between counts as under way.
-    let (ended, begun) = sqlx::query_as(
-        "SELECT pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint
-         FROM pg_current_snapshot() AS now",
+    // Only now: who gets a position in between counts as under way. A number of its own is what
+    // no other has: a snapshot knows only up to where transactions have ended.
+    let (begun, ended) = sqlx::query_as(
+        "SELECT pg_current_xact_id()::text::bigint,
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
     )
     .fetch_one(conn)
     .await?;
