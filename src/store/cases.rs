@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
+use super::partitions::Month;
 use super::read_model::Written;
 use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time};
 use crate::contract::Timestamp;
@@ -15,6 +16,8 @@ use crate::rules::{CaseId, Policy};
 #[derive(Clone, Debug)]
 pub struct Case {
     pub policy: Arc<Policy>,
+    /// Where its events stand.
+    pub opened: Month,
     /// When it was decided last; `None`: never by the clock.
     pub as_of: Option<Timestamp>,
     pub last_sequence: i64,
@@ -31,6 +34,7 @@ struct Row {
     key: String,
     policy: i32,
     content: Json<Policy>,
+    opened_at: SqlTime,
     as_of: Option<SqlTime>,
     last_sequence: i64,
     parked_attempts: i32,
@@ -55,7 +59,7 @@ pub async fn lock(
     // The inner query is no plain subquery, so each row's clock is read after its lock.
     let rows: Vec<Row> = sqlx::query_as(
         "WITH locked AS MATERIALIZED (
-             SELECT key, policy, as_of, last_sequence, parked_attempts, written
+             SELECT key, policy, opened_at, as_of, last_sequence, parked_attempts, written
              FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
          SELECT l.*, p.content, clock_timestamp() AS clock
          FROM locked l JOIN policies p ON p.id = l.policy",
@@ -69,8 +73,8 @@ pub async fn lock(
 /// A case as it stands, without its lock; `None` where there is no such case.
 pub async fn look(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Case>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.key, c.policy, c.as_of, c.last_sequence, c.parked_attempts, c.written, p.content,
-                clock_timestamp() AS clock
+        "SELECT c.key, c.policy, c.opened_at, c.as_of, c.last_sequence, c.parked_attempts,
+                c.written, p.content, clock_timestamp() AS clock
          FROM cases c JOIN policies p ON p.id = c.policy WHERE c.key = $1",
     )
     .bind(case.key())
@@ -101,6 +105,7 @@ fn read(rows: Vec<Row>) -> Result<BTreeMap<CaseId, Case>> {
                 policies.entry(row.policy).or_insert_with(|| Arc::new(row.content.0)).clone();
             let case = Case {
                 policy,
+                opened: Month::of(row.opened_at),
                 as_of: row.as_of.map(Timestamp::from_chrono),
                 last_sequence: row.last_sequence,
                 parked_attempts: row.parked_attempts,

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod lookups;
 pub mod orders;
 pub mod outbox;
+pub mod partitions;
 pub mod pauses;
 pub mod policies;
 pub mod read_model;

@@ -43,7 +43,7 @@ pub(super) async fn gather(
         Some(now) => now,
         None => store::clock(conn).await?,
     };
-    write_history(conn, fresh, threads, now).await?;
+    write_history(pass, conn, fresh, threads, now).await?;
     let orders = read_histories(pass, conn, fresh, decided).await?;
     let orders = Orders { now, orders, recorded, locked };
     for thread in threads.threads.iter().filter(|thread| orders.contradict(thread)) {
@@ -66,28 +66,31 @@ fn cases(orders: &BTreeSet<Identifier>) -> CaseSet {
     orders.iter().cloned().map(CaseId::Order).collect()
 }
 
-async fn write_history(
+async fn write_history<'a>(
+    pass: &Pass<'_>,
     conn: &mut PgConnection,
-    fresh: &[&Accepted],
+    fresh: &[&'a Accepted],
     threads: &Threads,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     if !fresh.is_empty() {
-        let entries: Vec<_> = fresh.iter().map(|accepted| new_entry(accepted, threads)).collect();
+        let entry = |accepted: &&'a Accepted| new_entry(pass, accepted, threads);
+        let entries: Vec<_> = fresh.iter().map(entry).collect();
         history::insert(conn, &entries, now).await?;
     }
     if !threads.moves.is_empty() {
-        history::relocate(conn, &threads.moves).await?;
+        history::relocate(conn, &threads.moves, |case| pass.case(case).opened).await?;
     }
     Ok(())
 }
 
-fn new_entry<'a>(accepted: &'a Accepted, threads: &Threads) -> NewEntry<'a> {
+fn new_entry<'a>(pass: &Pass<'_>, accepted: &'a Accepted, threads: &Threads) -> NewEntry<'a> {
     let placement = threads.placements.get(&accepted.key_digest).cloned().unwrap_or_else(|| {
         let order = accepted.event.input.order_id();
         at_home(CaseId::Order(order.expect("only a message names no order").clone()))
     });
-    NewEntry { accepted, placement }
+    let opened = pass.case(&placement.home).opened;
+    NewEntry { accepted, placement, opened }
 }
 
 async fn read_histories(
@@ -104,7 +107,8 @@ async fn read_histories(
         return Ok(BTreeMap::new());
     }
     let mut members: BTreeMap<Identifier, Vec<Member>> = BTreeMap::new();
-    for entry in history::of_cases(conn, &cases(&decided)).await? {
+    let opened = |case: &CaseId| pass.case(case).opened;
+    for entry in history::of_cases(conn, &cases(&decided), opened).await? {
         match entry {
             Err(unreadable) => pass.park(&unreadable.case, unreadable.problem),
             Ok(entry) => {
