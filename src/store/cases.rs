@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
 use super::partitions::Month;
+use super::pruning::Archived;
 use super::read_model::Written;
 use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time};
 use crate::contract::Timestamp;
@@ -44,6 +45,8 @@ struct Row {
 
 /// Locks cases in the order of their keys, and opens those that aren't there with `policy`.
 ///
+/// Fails with [`Archived`] where one was archived.
+///
 /// Two statements. The threads of a transaction are locked before its orders; a transaction
 /// that keeps to this never waits in a circle.
 pub async fn lock(
@@ -67,7 +70,12 @@ pub async fn lock(
     .bind(&keys)
     .fetch_all(conn)
     .await?;
-    read(rows)
+    let locked = read(rows)?;
+    if locked.len() < cases.len() {
+        let gone = cases.iter().filter(|case| !locked.contains_key(case)).cloned();
+        return Err(Archived::error(gone.collect()));
+    }
+    Ok(locked)
 }
 
 /// A case as it stands, without its lock; `None` where there is no such case.
@@ -88,6 +96,7 @@ async fn open(conn: &mut PgConnection, keys: &[String], policy: i32) -> Result<(
         "INSERT INTO cases (key, policy, opened_at)
          SELECT key, $2, clock_timestamp() FROM unnest($1::text[]) AS new (key)
          WHERE NOT EXISTS (SELECT FROM cases old WHERE old.key = new.key)
+           AND NOT EXISTS (SELECT FROM pruned_cases gone WHERE gone.key = new.key)
          ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING",
     )
     .bind(keys)

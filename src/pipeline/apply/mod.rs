@@ -19,6 +19,7 @@ mod neighbours;
 mod orders;
 mod rehearse;
 mod replay;
+mod restore;
 mod threads;
 mod write;
 
@@ -30,7 +31,9 @@ use uuid::Uuid;
 
 use self::admit::Admission;
 use self::decide::Decided;
+use self::restore::Restored;
 use crate::contract::{Accepted, EventRef, Rejection, RejectionCode, Span, Stream, Timestamp};
+use crate::pipeline::archive::Archive;
 use crate::rules::{CaseId, Policy};
 use crate::store::cases::{Case, Parked};
 use crate::store::history::Trace;
@@ -87,6 +90,11 @@ pub struct Batch {
     pub wake: Vec<CaseId>,
     /// The queues have a backlog: nothing that rests on something missing is derived yet.
     pub held: bool,
+    /// The messages are dead letters on their way back: archived cases that they are for are
+    /// brought back first.
+    pub restores: bool,
+    /// Archived cases to be brought back beside those.
+    pub restore: CaseSet,
 }
 
 /// What came of a batch.
@@ -142,13 +150,19 @@ pub struct Door {
     pool: PgPool,
     settings: Settings,
     policy: i32,
+    archive: Option<Archive>,
 }
 
 impl Door {
     /// Records the policy for the cases to come.
     pub async fn open(pool: PgPool, settings: Settings) -> Result<Door, sqlx::Error> {
         let policy = store::policies::id_of(&mut *pool.acquire().await?, &settings.policy).await?;
-        Ok(Door { pool, settings, policy })
+        Ok(Door { pool, settings, policy, archive: None })
+    }
+
+    /// Tells where archived cases are brought back from.
+    pub fn with_archive(self, archive: Option<Archive>) -> Door {
+        Door { archive, ..self }
     }
 
     /// Does a batch as a whole, or nothing of it. After it returned, everything in it may be
@@ -187,6 +201,7 @@ struct Pass<'a> {
     traces: HashMap<EventRef, Trace>,
     /// Cases to be decided in a later pass, and whether they are to announce their facts then.
     waking: BTreeMap<CaseId, bool>,
+    restored: Restored,
 }
 
 impl<'a> Pass<'a> {
@@ -200,6 +215,7 @@ impl<'a> Pass<'a> {
             parked: BTreeMap::new(),
             traces: HashMap::new(),
             waking: BTreeMap::new(),
+            restored: Restored::default(),
         }
     }
 
@@ -213,11 +229,13 @@ impl<'a> Pass<'a> {
         &mut self,
         conn: &mut PgConnection,
     ) -> Result<(Admission<'a>, Decided), sqlx::Error> {
-        let admission = admit::admit(conn, &self.batch.received).await?;
+        self.restore(conn).await?;
+        let admission = admit::admit(conn, self.batch, &self.restored).await?;
         self.take_wake_ups(conn).await?;
         let threads = threads::place(self, conn, &admission.fresh).await?;
         let orders = orders::gather(self, conn, &admission.fresh, &threads).await?;
         let decided = decide::decide(self, conn, &threads, &orders).await?;
+        self.spare_archived(conn, &admission).await?;
         Ok((admission, decided))
     }
 
