@@ -1,6 +1,7 @@
 //! Every setting: its flag, environment variable, unit, default and range.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clap::Args;
@@ -284,6 +285,9 @@ pub struct PipelineSettings {
         value_name = "CONNECTIONS"
     )]
     pub database_connections: u8,
+    /// The folder that `prune` writes archived cases to, and that replays bring them back from
+    #[arg(long, global = true, env = "OTODOKE_ARCHIVE", value_name = "DIR")]
+    pub archive: Option<PathBuf>,
 }
 
 /// A setting that a command needs and nobody gave.
@@ -359,6 +363,14 @@ impl Settings {
                 "database-connections",
                 "OTODOKE_DATABASE_CONNECTIONS",
                 pipeline.database_connections.to_string(),
+            ),
+            row(
+                "archive",
+                "OTODOKE_ARCHIVE",
+                pipeline
+                    .archive
+                    .as_ref()
+                    .map_or("(not set)".into(), |folder| folder.display().to_string()),
             ),
             row("log", "OTODOKE_LOG", self.log.clone()),
             row(

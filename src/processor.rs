@@ -14,6 +14,7 @@ use crate::broker::{BrokerError, Names, check_url};
 use crate::config::{Missing, Settings};
 use crate::http;
 use crate::pipeline::apply::{self, Door};
+use crate::pipeline::archive::Archive;
 use crate::pipeline::failure::{self, Class};
 use crate::pipeline::{
     Metrics, Probe, Purpose, Services, Shared, consume, relay, replays, timers, watch_backlog,
@@ -145,7 +146,8 @@ async fn try_open_door(
 
 /// The door of a database that is set up.
 pub async fn door(settings: &Settings, pool: &PgPool) -> Result<Door, sqlx::Error> {
-    Door::open(pool.clone(), door_settings(settings)).await
+    let archive = settings.pipeline.archive.clone().map(Archive::at);
+    Ok(Door::open(pool.clone(), door_settings(settings)).await?.with_archive(archive))
 }
 
 /// What the door needs to know.

@@ -33,7 +33,9 @@ async fn every_table_and_column_says_what_it_means() {
                  SELECT attname, attnum FROM pg_attribute
                  WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
                  UNION ALL SELECT NULL, 0) a ON true
-             WHERE c.relkind IN ('r', 'v') AND c.relname <> '_sqlx_migrations'
+             WHERE c.relkind IN ('r', 'p', 'v') AND c.relname <> '_sqlx_migrations'
+               -- A part of a table says what the table says.
+               AND NOT c.relispartition
                AND c.relnamespace IN ('public'::regnamespace, 'read_model'::regnamespace)
                AND col_description(c.oid, a.attnum) IS NULL
                AND (a.attnum > 0 OR obj_description(c.oid, 'pg_class') IS NULL)",
@@ -78,8 +80,8 @@ async fn what_must_never_be_is_refused_by_the_tables() {
             "INSERT INTO cases (key, policy, opened_at) VALUES ('x/1', 1, now())".to_owned(),
             format!("INSERT INTO event_keys VALUES ('\\x00', {key})"),
             format!(
-                "INSERT INTO history (case_key, key, source, event_id, type, time, facts, received_at)
-                 VALUES ('o/1', {key}, 's', 'i', 'message-sent', now(), '{{}}', now())"
+                "INSERT INTO history (case_key, key, source, event_id, type, time, facts, received_at, opened)
+                 VALUES ('o/1', {key}, 's', 'i', 'message-sent', now(), '{{}}', now(), '2026-03-01')"
             ),
             "INSERT INTO lookups (case_key) VALUES ('t/1')".to_owned(),
             "INSERT INTO ledger (stream, received, accepted, duplicates, dead, committed_at)
@@ -568,6 +570,65 @@ async fn a_large_batch_takes_no_more_statements_than_a_small_one() {
         let large = statements(async || drop(send(&door, &pool, events(2, 200)).await)).await;
         assert_eq!(small.len(), large.len(), "{large:#?}");
         assert!(large.len() <= 42, "{} statements: {large:#?}", large.len());
+    })
+    .await;
+}
+
+/// The rows of a table as text, in some order that stays.
+async fn rows(pool: &sqlx::PgPool, table: &str) -> String {
+    let query = format!("SELECT coalesce(json_agg(t ORDER BY t::text), '[]')::text FROM {table} t");
+    sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_history_that_was_one_table_is_moved_row_by_row_to_its_months() {
+    with_database(async |new| {
+        let theirs = door(&new).await;
+        let asked = inquiry("t1", "B1", "2026-03-03T00:00:00Z");
+        let first = placed("o1", "B1", "2026-03-01T00:00:00Z");
+        let second = placed("o2", "B2", "2026-03-02T00:00:00Z");
+        send(&theirs, &new, vec![first, second, asked]).await;
+        new.execute("UPDATE cases SET opened_at = '2024-12-31T23:59:59Z' WHERE key = 'o/o2'")
+            .await
+            .unwrap();
+        new.execute("UPDATE history SET opened = '2024-12-01' WHERE case_key = 'o/o2'")
+            .await
+            .unwrap();
+        with_empty_database(async |old| {
+            // As it was before.
+            sqlx::migrate!().run_to(19, &old).await.unwrap();
+            let policies = "INSERT INTO policies (content)
+                            SELECT content FROM json_populate_recordset(NULL::policies, $1::json)";
+            sqlx::query(policies).bind(rows(&new, "policies").await).execute(&old).await.unwrap();
+            for table in ["cases", "history", "threads"] {
+                let insert = format!(
+                    "INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1::json)"
+                );
+                let there = rows(&new, table).await;
+                sqlx::query(AssertSqlSafe(insert)).bind(there).execute(&old).await.unwrap();
+            }
+            let keys = "INSERT INTO event_keys SELECT key, content
+                        FROM json_populate_recordset(NULL::event_keys, $1::json)";
+            sqlx::query(keys).bind(rows(&new, "event_keys").await).execute(&old).await.unwrap();
+            let before = rows(&old, "read_model.threads").await;
+
+            store::migrate(&old).await.unwrap();
+            assert_eq!(rows(&old, "history").await, rows(&new, "history").await);
+            assert_eq!(rows(&old, "read_model.threads").await, before);
+            let astray = "SELECT count(*)::text FROM history_default";
+            assert_eq!(value(&old, astray).await, "0");
+            let months = "SELECT string_agg(DISTINCT to_char(opened, 'YYYY-MM'), ' ')
+                          FROM history_2024_12";
+            assert_eq!(value(&old, months).await, "2024-12");
+            let there = door(&old).await;
+            let other = placed_as("o2", "B9", "2026-03-05T00:00:00Z", json!({}));
+            let outcome = send(&there, &old, vec![other]).await;
+            assert_eq!(outcome.dead.get(&RejectionCode::IdCollision), Some(&1));
+            there.rebuild(vec![order("o1"), order("o2")], false).await.unwrap();
+            let status = "SELECT status FROM read_model.orders WHERE order_id = 'o2'";
+            assert_eq!(value(&old, status).await, "unshipped");
+        })
+        .await;
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! What the world sees: the envelope, every event type and field, and the
 //! door's judgement of what comes in. Knows no service and no clock.
 
+pub mod archive;
 mod code;
 pub mod data;
 pub mod derived;

@@ -4,6 +4,7 @@
 //! person should know beside it. It knows no SQL and no AMQP of its own.
 
 mod amount;
+mod archived;
 mod bench;
 mod database;
 mod dead_letters;
@@ -15,6 +16,7 @@ mod ndjson;
 mod order;
 mod output;
 mod period;
+mod prune;
 mod publish;
 mod rebuild;
 mod reconcile;
@@ -88,6 +90,7 @@ enum Command {
     Derived(derived::DerivedCommand),
     Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
+    Prune(prune::PruneArguments),
     Status(status::StatusArguments),
     Schema(schema::SchemaArguments),
     Config(settings::ConfigArguments),
@@ -125,6 +128,7 @@ impl CommandLine {
             Command::Derived(command) => derived::derived(command, settings).await,
             Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
+            Command::Prune(arguments) => prune::prune(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
             Command::Schema(arguments) => schema::schema(&arguments),
             Command::Config(arguments) => settings::config(&arguments, settings),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
+use super::archived::unknown;
 use super::database::connect;
 use super::order::order_id;
 use super::output::{progress, say, table};
@@ -75,7 +76,8 @@ impl Wanted {
         }
         for order in named {
             if !orders::is_known(conn, order).await? {
-                bail!("nothing is known of an order {order}");
+                let case = CaseId::Order(order.clone());
+                return Err(unknown(conn, &[case], &format!("an order {order}")).await?);
             }
         }
         let cases: Vec<CaseId> = named.iter().cloned().map(CaseId::Order).collect();

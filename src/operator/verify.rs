@@ -1,11 +1,11 @@
-//! `otodoke verify`: the ledger. Everything that was received is in the history, a duplicate
-//! of it, or a dead letter; everything that was derived is published, on its way, or was only
+//! `otodoke verify`: the ledger. Everything that was received is in the history or an archive, a
+//! duplicate of it, or a dead letter; everything that was derived is published, on its way, or was only
 //! to be recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -19,17 +19,18 @@ use crate::store::balance::{self, Audit, Named, Oddities};
 use crate::store::ledger::Count;
 use crate::store::{self, SNAPSHOT};
 
-/// Check the ledger: received = history + duplicates + dead letters
+/// Check the ledger: received = history + archived + duplicates + dead letters
 ///
 /// Compares what was counted at the door, before anything was looked at, with what the tables
 /// hold: by stream what was received with what became of it, what was accepted with the
-/// history, dead letters with their attempts, derived events with what was published and what
+/// history and with what `prune` has archived, dead letters with their attempts, derived events with what was published and what
 /// waits in the outbox. All of it as at one moment, so processors may go on meanwhile. Exits
 /// with 1 where something doesn't add up, and says what.
 ///
 /// With --since only what was received and derived since then is counted, which takes
 /// milliseconds: made to be run every minute. Dead letters are compared as a whole in any
-/// case, and so is the outbox.
+/// case, and so is the outbox. What is archived doesn't say when it came in, so TIME has to be
+/// later than that.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   otodoke verify
@@ -47,6 +48,9 @@ pub struct VerifyArguments {
 pub async fn verify(arguments: VerifyArguments, settings: &Settings) -> Result<ExitCode> {
     let since = arguments.since.map(|limit| limit.beginning(settings));
     let mut connection = connect(settings).await?;
+    if let Some(since) = since {
+        ask_later_than_archived(&mut connection, since).await?;
+    }
     let found = Found::read(&mut connection, since)
         .await
         .context("the database can't say (is it set up? `otodoke migrate` does that)")?;
@@ -56,6 +60,19 @@ pub async fn verify(arguments: VerifyArguments, settings: &Settings) -> Result<E
         false => say(&found.for_people(&differences))?,
     }
     Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn ask_later_than_archived(conn: &mut PgConnection, since: Timestamp) -> Result<()> {
+    let until = balance::archived_until(conn)
+        .await
+        .context("the database can't say (is it set up? `otodoke migrate` does that)")?;
+    if let Some(until) = until.filter(|until| since <= *until) {
+        bail!(
+            "some of what came in up to {until} is archived, and an archive isn't counted by time: \
+             give a --since after that, or none to count all"
+        );
+    }
+    Ok(())
 }
 
 /// What the database says, all as at one moment.
@@ -92,24 +109,27 @@ impl Found {
         })
     }
 
-    /// Every stream that was received from, or that something in the history belongs to.
-    fn streams(&self) -> BTreeMap<String, (Count, i64)> {
-        let history = by_stream(&self.audit.types);
-        let names: BTreeSet<&String> = self.audit.streams.keys().chain(history.keys()).collect();
+    /// Every stream that was received from, or that something in the history or an archive
+    /// belongs to.
+    fn streams(&self) -> BTreeMap<String, Kept> {
+        let (history, archived) = (by_stream(&self.audit.types), &self.audit.archived);
+        let names: BTreeSet<&String> =
+            self.audit.streams.keys().chain(history.keys()).chain(archived.keys()).collect();
         names
             .into_iter()
             .map(|name| {
                 let count = self.audit.streams.get(name).copied().unwrap_or_default();
-                (name.clone(), (count, history.get(name).copied().unwrap_or(0)))
+                let of = |counts: &BTreeMap<String, i64>| counts.get(name).copied().unwrap_or(0);
+                (name.clone(), Kept { count, history: of(&history), archived: of(archived) })
             })
             .collect()
     }
 
     fn differences(&self) -> Vec<Difference> {
         let mut differences = Vec::new();
-        for (stream, (count, in_history)) in self.streams() {
-            differences.extend(self.uneven(&stream, count));
-            differences.extend(accepted(&stream, count.accepted, in_history));
+        for (stream, kept) in self.streams() {
+            differences.extend(self.uneven(&stream, kept.count));
+            differences.extend(accepted(&stream, &kept));
         }
         differences.extend(self.events());
         differences.extend(self.dead_letters());
@@ -138,21 +158,41 @@ impl Found {
 
     fn events(&self) -> Vec<Difference> {
         let (keys, in_history) = (self.audit.keys, self.audit.in_history);
-        let sum = (keys != in_history).then(|| Difference {
+        let (archived, marked) = (self.archived(), self.audit.archived_keys);
+        let sum = (keys != in_history + archived).then(|| Difference {
             check: "event-keys",
             stream: None,
             found: keys,
-            expected: in_history,
-            sentence: format!("the history holds {in_history} events, but {keys} have a key"),
+            expected: in_history + archived,
+            sentence: format!(
+                "the history holds {in_history} events{}, but {keys} have a key",
+                and_archived(archived)
+            ),
+            ids: Vec::new(),
+        });
+        let marks = (marked != archived).then(|| Difference {
+            check: "archived",
+            stream: None,
+            found: marked,
+            expected: archived,
+            sentence: format!(
+                "archived cases have {archived} events, but {marked} keys are marked as archived"
+            ),
             ids: Vec::new(),
         });
         let without_key = "events of the history without a key: their repetition would not be \
                            recognised (source and id)";
         let without_history = "keys without an event in the history: it was lost (key in hex)";
         sum.into_iter()
+            .chain(marks)
             .chain(rows("history-without-key", without_key, &self.oddities.without_key))
             .chain(rows("key-without-history", without_history, &self.oddities.without_history))
             .collect()
+    }
+
+    /// Events in archives.
+    fn archived(&self) -> i64 {
+        self.audit.archived.values().sum()
     }
 
     fn dead_letters(&self) -> Option<Difference> {
@@ -201,10 +241,11 @@ impl Found {
         text.push_str(&self.table());
         let (audit, derived) = (&self.audit, &self.audit.derived);
         text.push_str(&format!(
-            "\n\nevents in the history {}, with a key {}\n\
+            "\n\nevents in the history {}, archived {}, with a key {}\n\
              messages refused {}, attempts of dead letters {}\n\
              derived events {}: published {}, waiting {}, recorded only {}\n\n",
             audit.in_history,
+            self.archived(),
             audit.keys,
             audit.dead,
             audit.dead_letter_attempts,
@@ -225,21 +266,23 @@ impl Found {
     }
 
     fn table(&self) -> String {
-        let mut rows =
-            table(["stream", "received", "accepted", "duplicates", "dead", "in the history"]);
-        for (stream, (count, in_history)) in self.streams() {
+        let header =
+            ["stream", "received", "accepted", "duplicates", "dead", "in the history", "archived"];
+        let mut rows = table(header);
+        for (stream, Kept { count, history, archived }) in self.streams() {
             let numbers =
-                [count.received, count.accepted, count.duplicates, count.dead, in_history];
+                [count.received, count.accepted, count.duplicates, count.dead, history, archived];
             rows.add_row(std::iter::once(stream).chain(numbers.map(|number| number.to_string())));
         }
         rows.trim_fmt()
     }
 
     fn for_programs(&self, differences: &[Difference]) -> Value {
-        let stream = |(stream, (count, in_history)): (String, (Count, i64))| {
+        let stream = |(stream, Kept { count, history, archived }): (String, Kept)| {
             json!({
                 "stream": stream, "received": count.received, "accepted": count.accepted,
-                "duplicates": count.duplicates, "dead": count.dead, "history": in_history,
+                "duplicates": count.duplicates, "dead": count.dead, "history": history,
+                "archived": archived,
             })
         };
         let (audit, derived) = (&self.audit, &self.audit.derived);
@@ -249,6 +292,7 @@ impl Found {
             "since": self.since,
             "streams": self.streams().into_iter().map(stream).collect::<Vec<_>>(),
             "history": audit.in_history,
+            "archived": self.archived(),
             "event_keys": audit.keys,
             "dead": audit.dead,
             "dead_letter_attempts": audit.dead_letter_attempts,
@@ -261,13 +305,28 @@ impl Found {
     }
 }
 
-fn accepted(stream: &str, accepted: i64, in_history: i64) -> Option<Difference> {
-    (accepted != in_history).then(|| Difference {
+/// What was counted of a stream, and where its events are.
+struct Kept {
+    count: Count,
+    history: i64,
+    archived: i64,
+}
+
+fn and_archived(archived: i64) -> String {
+    if archived == 0 { String::new() } else { format!(" and archives {archived}") }
+}
+
+fn accepted(stream: &str, kept: &Kept) -> Option<Difference> {
+    let Kept { count: Count { accepted, .. }, history, archived } = *kept;
+    (accepted != history + archived).then(|| Difference {
         check: "accepted",
         stream: Some(stream.to_owned()),
-        found: in_history,
+        found: history + archived,
         expected: accepted,
-        sentence: format!("{stream}: accepted {accepted}, but the history holds {in_history}"),
+        sentence: format!(
+            "{stream}: accepted {accepted}, but the history holds {history}{}",
+            and_archived(archived)
+        ),
         ids: Vec::new(),
     })
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use sqlx::Error;
 use sqlx::error::DatabaseError;
 
+use crate::store::pruning::Archived;
+
 /// What to do about a failed transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -56,6 +58,9 @@ fn by_state(state: &str) -> Class {
 
 /// A sentence for an operator that quotes no data: a message of the database may.
 pub fn sentence(error: &Error) -> Cow<'static, str> {
+    if Archived::of(error).is_some() {
+        return "it would change a case that was archived: see `otodoke prune --restore`".into();
+    }
     match error {
         Error::Database(error) => database_sentence(error.as_ref()).into(),
         Error::Io(_) | Error::Tls(_) | Error::Protocol(_) => {

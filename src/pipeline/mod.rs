@@ -5,6 +5,7 @@
 //! changes, [`replay`] brings back dead letters. Each finds its work in tables or queues; none trusts memory.
 
 pub mod apply;
+pub mod archive;
 mod clock;
 mod consume;
 mod dealer;

@@ -5,7 +5,7 @@
 //! the look come earlier. One processor looks at a time; the others stand by.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
@@ -13,15 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::apply::{Batch, Interrupted};
+use super::failure;
 use crate::retry::Outage;
 use crate::rules::CaseId;
-use crate::store::{cases, leases, wake_ups};
+use crate::store::{cases, leases, partitions, wake_ups};
 
 /// The most cases in one transaction.
 const LIMIT: i64 = 200;
 /// The most woken cases in one: such a case is likely to get its next event soon, which then
 /// waits for this transaction.
 const WOKEN: i64 = 50;
+/// How often it is looked whether the history has its tables of the months to come.
+const TABLES_AGAIN: Duration = Duration::from_secs(3600);
 /// How long the tables go unlooked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -61,13 +64,15 @@ struct Watch {
     /// Holds the lease of the timers, which ends with it.
     lease: PoolConnection<Postgres>,
     leased: bool,
+    /// When the history's tables were looked after last.
+    tables_at: Option<Instant>,
 }
 
 impl Watch {
     async fn open(shared: &Arc<Shared>) -> Result<Watch, TimerError> {
         let mut lease = shared.pool.acquire().await?;
         lease.close_on_drop();
-        Ok(Watch { shared: shared.clone(), lease, leased: false })
+        Ok(Watch { shared: shared.clone(), lease, leased: false, tables_at: None })
     }
 
     async fn run(
@@ -76,13 +81,35 @@ impl Watch {
         stop: &CancellationToken,
     ) -> Result<(), TimerError> {
         while !stop.is_cancelled() {
-            let decided = if self.lease().await? { self.decide_due().await? } else { 0 };
+            let leased = self.lease().await?;
+            if leased {
+                self.look_after_tables().await;
+            }
+            let decided = if leased { self.decide_due().await? } else { 0 };
             outage.over();
             if decided < WOKEN as usize {
                 self.rest(stop).await;
             }
         }
         Ok(())
+    }
+
+    /// The history's tables of the months to come. Where they can't be made now there is time:
+    /// the default table takes what has none.
+    async fn look_after_tables(&mut self) {
+        if self.tables_at.is_some_and(|at| at.elapsed() < TABLES_AGAIN) {
+            return;
+        }
+        self.tables_at = Some(Instant::now());
+        match partitions::prepare(&mut self.lease).await {
+            Ok(made) => made.iter().for_each(|month| {
+                tracing::info!(%month, "the history has a table for a month to come");
+            }),
+            Err(error) => tracing::warn!(
+                error = %failure::sentence(&error),
+                "the history's tables of the months to come are not made yet: tried again in an hour"
+            ),
+        }
     }
 
     async fn lease(&mut self) -> Result<bool, TimerError> {

@@ -6,7 +6,7 @@ use sqlx::{Connection, FromRow, PgConnection};
 
 use super::ledger::Count;
 use super::{Result, SNAPSHOT, SqlTime, sql_time};
-use crate::contract::Timestamp;
+use crate::contract::{Stream, Timestamp};
 
 /// The ledger's sums by stream, and what the tables hold of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,8 +16,12 @@ pub struct Audit {
     pub types: BTreeMap<String, i64>,
     /// All of them.
     pub in_history: i64,
+    /// Events of archived cases, by stream; none where only a stretch of time is looked at.
+    pub archived: BTreeMap<String, i64>,
     /// Events ever accepted; where only a stretch of time is looked at, those of its history.
     pub keys: i64,
+    /// Those of them that are marked as archived; likewise.
+    pub archived_keys: i64,
     /// Dead letters by the ledger, repetitions included. Never restricted to a stretch of time:
     /// a dead letter that came again does not say when it came before.
     pub dead: i64,
@@ -46,21 +50,61 @@ pub async fn audit(conn: &mut PgConnection) -> Result<Audit> {
 /// What was received since a moment, or all of it. The caller's transaction has to be a
 /// [`SNAPSHOT`]; these are several statements.
 ///
+/// What is archived says of no event when it came in: a stretch of time has to begin after
+/// [`archived_until`].
+///
 /// The statements are planned for the moment at hand: without one a table is read whole, with
 /// one only where its index of block ranges points to.
 pub async fn audit_since(conn: &mut PgConnection, since: Option<Timestamp>) -> Result<Audit> {
     let since = since.map(sql_time);
     let types: BTreeMap<String, i64> = types(conn, since).await?.into_iter().collect();
     let (dead, dead_letter_attempts) = dead(conn).await?;
+    let (archived, archived_keys) = match since {
+        None => archived(conn).await?,
+        Some(_) => Default::default(),
+    };
     Ok(Audit {
         streams: streams(conn, since).await?,
         in_history: types.values().sum(),
         types,
+        archived,
+        archived_keys,
         keys: keys(conn, since).await?,
         dead,
         dead_letter_attempts,
         derived: derivations(conn, since).await?,
     })
+}
+
+/// When the last event was accepted of those that are archived; `None` where none is.
+pub async fn archived_until(conn: &mut PgConnection) -> Result<Option<Timestamp>> {
+    let last: Option<SqlTime> =
+        sqlx::query_scalar("SELECT max(last_received_at) FROM pruned_cases")
+            .persistent(false)
+            .fetch_one(conn)
+            .await?;
+    Ok(last.map(Timestamp::from_chrono))
+}
+
+/// What cases took along into archives, by stream, and how many keys say the same.
+async fn archived(conn: &mut PgConnection) -> Result<(BTreeMap<String, i64>, i64)> {
+    let (orders, payments, shipments, messages, keys): (i64, i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT coalesce(sum(orders), 0)::bigint, coalesce(sum(payments), 0)::bigint,
+                coalesce(sum(shipments), 0)::bigint, coalesce(sum(messages), 0)::bigint,
+                (SELECT count(*) FROM event_keys WHERE archived)
+         FROM pruned_cases",
+    )
+    .persistent(false)
+    .fetch_one(conn)
+    .await?;
+    let counts = [
+        (Stream::Orders, orders),
+        (Stream::Payments, payments),
+        (Stream::Shipments, shipments),
+        (Stream::Messages, messages),
+    ];
+    let some = counts.into_iter().filter(|(_, count)| *count > 0);
+    Ok((some.map(|(stream, count)| (stream.name().to_owned(), count)).collect(), keys))
 }
 
 async fn streams(
@@ -151,7 +195,7 @@ pub struct Oddities {
     pub uneven: BTreeMap<String, Named>,
     /// Events of the history that have no key.
     pub without_key: Named,
-    /// Keys that have no event in the history; not looked for where only a stretch of time is
+    /// Keys that have no event in the history, and are not archived; not looked for where only a stretch of time is
     /// looked at, since a key doesn't say when it came.
     pub without_history: Named,
     /// Derived events that are neither published nor on their way, nor recorded only.
@@ -203,7 +247,7 @@ const WITHOUT_KEY: &str = "SELECT count(*) OVER (), source || ' ' || event_id FR
     LIMIT $1";
 
 const WITHOUT_HISTORY: &str = "SELECT count(*) OVER (), encode(key, 'hex') FROM event_keys
-    WHERE $2::timestamptz IS NULL
+    WHERE $2::timestamptz IS NULL AND NOT archived
       AND NOT EXISTS (SELECT FROM history WHERE history.key = event_keys.key)
     LIMIT $1";
 

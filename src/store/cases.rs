@@ -6,7 +6,9 @@ use std::sync::Arc;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
+use super::partitions::Month;
 use super::policies::Current;
+use super::pruning::Archived;
 use super::read_model::Written;
 use super::{CaseSet, Result, SqlTime, Together, case_id, case_keys, corrupt, sql_time};
 use crate::contract::Timestamp;
@@ -16,6 +18,8 @@ use crate::rules::{CaseId, Policy};
 #[derive(Clone, Debug)]
 pub struct Case {
     pub policy: Arc<Policy>,
+    /// Where its events stand.
+    pub opened: Month,
     /// When it was decided last; `None`: never by the clock.
     pub as_of: Option<Timestamp>,
     pub last_sequence: i64,
@@ -37,6 +41,7 @@ struct Row {
     policy: i32,
     /// Of another policy than the current one.
     content: Option<Json<Policy>>,
+    opened_at: SqlTime,
     as_of: Option<SqlTime>,
     last_sequence: i64,
     version: i64,
@@ -47,6 +52,8 @@ struct Row {
 
 /// Locks cases in the order of their keys, and opens those that aren't there with the current
 /// policy.
+///
+/// Fails with [`Archived`] where one was archived.
 ///
 /// One statement where all are there, two where some are new. The threads of a transaction are
 /// locked before its orders; a transaction that keeps to this waits in a circle only with one
@@ -65,6 +72,10 @@ pub async fn lock(
         locked.extend(open(conn, new, current).await?);
         locked.extend(lock_open(conn, missing(&locked), current).await?);
     }
+    if locked.len() < cases.len() {
+        let gone = cases.iter().filter(|case| !locked.contains_key(*case)).cloned();
+        return Err(Archived::error(gone.collect()));
+    }
     Ok(locked)
 }
 
@@ -79,7 +90,7 @@ async fn lock_open(
     // The inner query is no plain subquery, so each row's clock is read after its lock.
     let rows: Vec<Row> = sqlx::query_as(
         "WITH locked AS MATERIALIZED (
-             SELECT key, policy, as_of, last_sequence, version, parked_attempts, written
+             SELECT key, policy, opened_at, as_of, last_sequence, version, parked_attempts, written
              FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
          SELECT l.*, p.content, clock_timestamp() AS clock
          FROM locked l LEFT JOIN policies p ON p.id = l.policy AND l.policy <> $2",
@@ -91,7 +102,8 @@ async fn lock_open(
     read(rows, Some(current))
 }
 
-/// Those that another transaction opens at the same moment are waited for, and not returned.
+/// Those that another transaction opens at the same moment are waited for, and not returned;
+/// nor are those that were archived.
 async fn open(
     conn: &mut PgConnection,
     keys: Vec<String>,
@@ -100,8 +112,9 @@ async fn open(
     let rows: Vec<Row> = sqlx::query_as(
         "INSERT INTO cases (key, policy, opened_at, written)
          SELECT key, $2, clock_timestamp(), '\\x00' FROM unnest($1::text[]) AS new (key)
+         WHERE NOT EXISTS (SELECT FROM pruned_cases gone WHERE gone.key = new.key)
          ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING
-         RETURNING key, policy, as_of, last_sequence, version, parked_attempts, written,
+         RETURNING key, policy, opened_at, as_of, last_sequence, version, parked_attempts, written,
              NULL::jsonb AS content, clock_timestamp() AS clock",
     )
     .bind(keys)
@@ -116,8 +129,8 @@ async fn open(
 /// A case as it stands, without its lock; `None` where there is no such case.
 pub async fn look(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Case>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.key, c.policy, c.as_of, c.last_sequence, c.version, c.parked_attempts, c.written,
-                p.content, clock_timestamp() AS clock
+        "SELECT c.key, c.policy, c.opened_at, c.as_of, c.last_sequence, c.version,
+                c.parked_attempts, c.written, p.content, clock_timestamp() AS clock
          FROM cases c JOIN policies p ON p.id = c.policy WHERE c.key = $1",
     )
     .bind(case.key())
@@ -138,6 +151,7 @@ fn read(rows: Vec<Row>, current: Option<&Current>) -> Result<BTreeMap<CaseId, Ca
             };
             let case = Case {
                 policy,
+                opened: Month::of(row.opened_at),
                 as_of: row.as_of.map(Timestamp::from_chrono),
                 last_sequence: row.last_sequence,
                 version: row.version,

@@ -1,8 +1,11 @@
 //! The accepted events. What no rule reads of them (`unread`) is written and shown, never
 //! loaded for a decision: a case of 20,000 long messages must not come into memory whole.
 
+use std::collections::BTreeMap;
+
 use sqlx::{FromRow, PgConnection};
 
+use super::partitions::Month;
 use super::{
     CaseSet, Digest, Result, SqlTime, Together, case_id, case_keys, corrupt, identifier, sql_time,
     sql_times, texts,
@@ -39,6 +42,8 @@ pub struct Unreadable {
 pub struct NewEntry<'a> {
     pub accepted: &'a Accepted,
     pub placement: Placement,
+    /// Of its home.
+    pub opened: Month,
 }
 
 impl NewEntry<'_> {
@@ -59,17 +64,17 @@ pub fn insert(writes: &mut Together, entries: &[NewEntry<'_>], received_at: Time
             "events",
             "INSERT INTO history (case_key, key, source, event_id, type, time, subject, thread_id,
              facts, unread, joined_at, owns_thread, found, stray, repeated, received_at,
-             traceparent, tracestate)
+             traceparent, tracestate, opened)
          SELECT case_key, key, source, event_id, type, time, subject, thread_id,
              facts::json, unread::json, joined_at, owns_thread, found, stray, repeated, $15,
-             traceparent, tracestate
+             traceparent, tracestate, opened
          FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[],
                      $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::text[],
                      $11::timestamptz[], $12::bool[], $13::bool[], $14::bool[],
-                     $16::text[], $17::text[], $18::bool[])
+                     $16::text[], $17::text[], $18::bool[], $19::date[])
              AS new (case_key, key, source, event_id, type, time, subject, thread_id, facts,
                      unread, joined_at, owns_thread, found, repeated, traceparent, tracestate,
-                     stray)",
+                     stray, opened)",
         )
         .bind(case_keys(placed().map(|placement| &placement.home)))
         .bind(accepted().map(|accepted| accepted.key_digest.as_slice()).collect::<Vec<_>>())
@@ -88,7 +93,8 @@ pub fn insert(writes: &mut Together, entries: &[NewEntry<'_>], received_at: Time
         .bind(sql_time(received_at))
         .bind(accepted().map(|accepted| accepted.traceparent.as_deref()).collect::<Vec<_>>())
         .bind(accepted().map(|accepted| accepted.tracestate.as_deref()).collect::<Vec<_>>())
-        .bind(placed().map(|placement| placement.stray).collect::<Vec<_>>());
+        .bind(placed().map(|placement| placement.stray).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.opened.first_day()).collect::<Vec<_>>());
 }
 
 /// A message that belongs elsewhere from now on.
@@ -99,16 +105,23 @@ pub struct Move {
     pub to: Placement,
 }
 
-/// Moves messages to their new homes.
-pub async fn relocate(conn: &mut PgConnection, moves: &[Move]) -> Result<()> {
+/// Moves messages to their new homes. `opened` tells of each case in which month it was opened.
+pub async fn relocate(
+    conn: &mut PgConnection,
+    moves: &[Move],
+    opened: impl Fn(&CaseId) -> Month,
+) -> Result<()> {
+    // A join by both columns of the key: of the many tables only that of the month is looked at.
     sqlx::query(
-        "UPDATE history SET case_key = new.home, joined_at = new.joined_at,
+        "UPDATE history SET case_key = new.home, opened = new.to_opened, joined_at = new.joined_at,
              owns_thread = new.owns_thread, found = new.found, stray = new.stray,
              repeated = new.repeated
          FROM unnest($1::text[], $2::bytea[], $3::text[], $4::timestamptz[], $5::bool[],
-                     $6::bool[], $7::bool[], $8::bool[])
-             AS new (case_key, key, home, joined_at, owns_thread, found, repeated, stray)
-         WHERE history.case_key = new.case_key AND history.key = new.key",
+                     $6::bool[], $7::bool[], $8::bool[], $9::date[], $10::date[])
+             AS new (case_key, key, home, joined_at, owns_thread, found, repeated, stray,
+                     from_opened, to_opened)
+         WHERE history.case_key = new.case_key AND history.key = new.key
+           AND history.opened = new.from_opened",
     )
     .bind(case_keys(moves.iter().map(|from| &from.from)))
     .bind(moves.iter().map(|from| from.key.as_slice()).collect::<Vec<_>>())
@@ -118,6 +131,8 @@ pub async fn relocate(conn: &mut PgConnection, moves: &[Move]) -> Result<()> {
     .bind(moves.iter().map(|from| from.to.found).collect::<Vec<_>>())
     .bind(moves.iter().map(|from| from.to.repeated).collect::<Vec<_>>())
     .bind(moves.iter().map(|from| from.to.stray).collect::<Vec<_>>())
+    .bind(moves.iter().map(|from| opened(&from.from).first_day()).collect::<Vec<_>>())
+    .bind(moves.iter().map(|from| opened(&from.to.home).first_day()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -143,8 +158,48 @@ struct Row {
     tracestate: Option<String>,
 }
 
-/// The events whose home the cases are. One that can't be read is the fault of its case alone.
+/// So many months are read by one statement.
+const MONTHS: usize = 4;
+
+/// The events whose home the cases are, each of which was opened in the month that `opened`
+/// tells. One that can't be read is the fault of its case alone.
+///
+/// One statement, but where the cases were opened in more than four months. The months are
+/// named one by one, not as an array: so the other months' tables are left out before the
+/// statement begins, whoever planned it.
 pub async fn of_cases(
+    conn: &mut PgConnection,
+    cases: &CaseSet,
+    opened: impl Fn(&CaseId) -> Month,
+) -> Result<Vec<std::result::Result<Entry, Unreadable>>> {
+    let mut by_month: BTreeMap<Month, Vec<String>> = BTreeMap::new();
+    for case in cases {
+        by_month.entry(opened(case)).or_default().push(case.key());
+    }
+    let months: Vec<Month> = by_month.keys().copied().collect();
+    let mut entries = Vec::new();
+    for some in months.chunks(MONTHS) {
+        let keys: Vec<String> =
+            some.iter().flat_map(|month| by_month.remove(month).unwrap_or_default()).collect();
+        let last = some.last().copied();
+        let month = |place: usize| some.get(place).copied().or(last).map(Month::first_day);
+        let rows: Vec<Row> = sqlx::query_as(OF_CASES)
+            .bind(keys)
+            .bind(month(0))
+            .bind(month(1))
+            .bind(month(2))
+            .bind(month(3))
+            .fetch_all(&mut *conn)
+            .await?;
+        for row in rows {
+            entries.push(read(case_id(&row.case_key)?, row)?);
+        }
+    }
+    Ok(entries)
+}
+
+/// The same where nobody knows the months: all tables are looked into.
+pub async fn of_cases_anywhere(
     conn: &mut PgConnection,
     cases: &CaseSet,
 ) -> Result<Vec<std::result::Result<Entry, Unreadable>>> {
@@ -158,6 +213,11 @@ pub async fn of_cases(
     .await?;
     rows.into_iter().map(|row| read(case_id(&row.case_key)?, row)).collect()
 }
+
+const OF_CASES: &str = "
+    SELECT case_key, key, source, event_id, type, time, thread_id, facts::text, joined_at,
+           owns_thread, found, stray, repeated, traceparent, tracestate
+    FROM history WHERE case_key = ANY ($1) AND opened IN ($2, $3, $4, $5)";
 
 /// All messages of threads, wherever their home is.
 pub async fn of_threads(

@@ -4,6 +4,8 @@ use sqlx::migrate::MigrateError;
 use sqlx::{Executor, PgConnection, PgPool};
 use tracing::warn;
 
+use super::partitions;
+
 /// Brings the schema up to date and grants the read model to its roles.
 ///
 /// Any number of processors may do so at once: one works, the others wait. What was applied
@@ -12,7 +14,20 @@ use tracing::warn;
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     sqlx::migrate!().run(pool).await?;
     grant(pool).await?;
+    prepare(pool).await?;
     Ok(())
+}
+
+/// The history's tables of the months to come. Where the history is too busy for it just now, or
+/// this user may not, there is time: the default table takes what has none.
+async fn prepare(pool: &PgPool) -> Result<(), sqlx::Error> {
+    match partitions::prepare(&mut *pool.acquire().await?).await {
+        Err(sqlx::Error::Database(refusal)) => {
+            warn!(%refusal, "the history's tables of the months to come are not made yet");
+            Ok(())
+        }
+        made => made.map(drop),
+    }
 }
 
 /// Roles belong to the whole server and may be out of this user's hands: then the read model

@@ -7,6 +7,8 @@ mod deadlines;
 mod help;
 mod manual;
 mod pauses;
+mod prune;
+mod prune_law;
 mod reconcile;
 mod reconcile_own;
 mod replay;

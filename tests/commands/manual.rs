@@ -65,7 +65,9 @@ async fn every_command_of_the_manual_does_what_it_says() {
             .replace("JOB", jobs[0]["job"].as_str().unwrap_or("JOB"))
             .replace("ORDER", ORDER)
             .replace("QUEUE", &queue)
-            .replace("REPORT", report.to_str().unwrap());
+            .replace("REPORT", report.to_str().unwrap())
+            .replace("=ARCHIVE", &format!("={}", folder.path().display()))
+            .replace("--to ARCHIVE", &format!("--to {}", folder.path().display()));
         let ran = shop.shell(&line, path.as_ref().unwrap());
         assert_eq!(ran.code, 0, "$ {line}\n{}{}", ran.out, ran.err);
         let shows_letters = command.contains("dead-letters");

@@ -42,29 +42,23 @@ impl Shop {
 
     /// Takes an event of the seller's system, and returns what came of it.
     pub async fn take(&self, event_type: &str, id: &str, time: &str, data: Value) -> Outcome {
+        let received = vec![self.received(event_type, id, time, data)];
+        self.door.apply(&Batch { received, ..Batch::default() }).await.unwrap()
+    }
+
+    /// An event of the seller's system, as a queue gives it.
+    pub fn received(&self, event_type: &str, id: &str, time: &str, data: Value) -> Received {
         let event = json!({
             "specversion": "1.0", "id": id, "source": "/shop", "type": event_type, "time": time,
             "data": data,
         });
         let stream = InputType::from_name(event_type).map_or(Stream::Orders, InputType::stream);
-        self.deliver(stream, event.to_string().as_bytes()).await
+        received(stream, event.to_string().as_bytes())
     }
 
     /// Takes the bytes of a message.
     pub async fn deliver(&self, stream: Stream, body: &[u8]) -> Outcome {
-        let content_type = Some("application/cloudevents+json");
-        let message = Message { body, content_type, attributes: &[], stream };
-        let now: Timestamp = "2026-03-20T00:00:00Z".parse().unwrap();
-        let received = Received {
-            stream: Some(stream),
-            routing_key: format!("{}.test", stream.name()),
-            content_type: content_type.map(str::to_owned),
-            headers: json!({ "x-first-death-queue": "q", "customer": "Hanako" }),
-            body: body.to_vec(),
-            judged: intake(&message, now, Span::minutes(10)).map_err(|rejection| *rejection),
-            claim: None,
-        };
-        let batch = Batch { received: vec![received], ..Batch::default() };
+        let batch = Batch { received: vec![received(stream, body)], ..Batch::default() };
         self.door.apply(&batch).await.unwrap()
     }
 
@@ -105,6 +99,22 @@ impl Shop {
         let ran = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
         serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
+    }
+}
+
+/// The bytes of a message, as a queue gives them.
+fn received(stream: Stream, body: &[u8]) -> Received {
+    let content_type = Some("application/cloudevents+json");
+    let message = Message { body, content_type, attributes: &[], stream };
+    let now: Timestamp = "2026-03-20T00:00:00Z".parse().unwrap();
+    Received {
+        stream: Some(stream),
+        routing_key: format!("{}.test", stream.name()),
+        content_type: content_type.map(str::to_owned),
+        headers: json!({ "x-first-death-queue": "q", "customer": "Hanako" }),
+        body: body.to_vec(),
+        judged: intake(&message, now, Span::minutes(10)).map_err(|rejection| *rejection),
+        claim: None,
     }
 }
 

@@ -5,14 +5,14 @@ mod simulate;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Subcommand;
 use sqlx::PgConnection;
 
-use super::order::{THREAD, named};
+use super::archived::unknown;
+use super::order::{called, named};
 use crate::config::Settings;
-use crate::contract::{Identifier, Rule};
-use crate::rules::CaseId;
+use crate::contract::Rule;
 use crate::store::cases::{self, Ahead};
 
 /// Look ahead: list, simulate
@@ -34,15 +34,13 @@ const PAGE: i64 = 100;
 
 /// One case by its name, as it stands ahead; `None` where time alone doesn't change it.
 async fn one(conn: &mut PgConnection, name: &str) -> Result<Option<Ahead>> {
-    // An order's id may itself begin with `thread:`, so orders are looked among first.
-    let order = Identifier::new(name).map(CaseId::Order);
-    let thread = name.strip_prefix(THREAD).and_then(Identifier::new).map(CaseId::Thread);
-    for case in order.into_iter().chain(thread) {
-        if let Some(next_at) = cases::next_at(conn, &case).await? {
-            return Ok(next_at.map(|next_at| Ahead { case, next_at }));
+    let called = called(name);
+    for case in &called {
+        if let Some(next_at) = cases::next_at(conn, case).await? {
+            return Ok(next_at.map(|next_at| Ahead { case: case.clone(), next_at }));
         }
     }
-    bail!("nothing is known of {}", named(name))
+    Err(unknown(conn, &called, &named(name)).await?)
 }
 
 /// A rule's id, for clap.

@@ -126,7 +126,7 @@ fn compare_heard(play: &Play, standing: &[Standing]) -> Option<String> {
 async fn compare_histories(play: &Play, conn: &mut sqlx::PgConnection) -> Result<Vec<String>> {
     let all = cases::page(conn, None, i64::MAX).await?.into_iter().collect();
     let (mut stored, mut differences) = (BTreeMap::new(), Vec::new());
-    for entry in history::of_cases(conn, &all).await? {
+    for entry in history::of_cases_anywhere(conn, &all).await? {
         match entry {
             Ok(entry) => drop(stored.insert(entry.event.key.clone(), entry.event)),
             Err(unreadable) => differences.push(unreadable.problem),

@@ -9,6 +9,7 @@ use super::order_id;
 use super::story;
 use crate::config::Settings;
 use crate::contract::{Identifier, Timestamp};
+use crate::operator::archived::unknown;
 use crate::operator::database::connect;
 use crate::operator::output::say;
 use crate::operator::period::{self, Limit};
@@ -52,7 +53,8 @@ pub async fn explain(arguments: ExplainArguments, settings: &Settings) -> Result
     let as_of = arguments.as_of.map(|limit| limit.end(settings));
     let mut connection = connect(settings).await?;
     let Some(explanation) = find(&mut connection, &arguments.case, as_of).await? else {
-        bail!("nothing is known of {}", named(&arguments.case));
+        let cases = called(&arguments.case);
+        return Err(unknown(&mut connection, &cases, &named(&arguments.case)).await?);
     };
     let text = match arguments.json {
         true => serde_json::to_string_pretty(&story::for_programs(&explanation))?,
@@ -65,15 +67,20 @@ pub async fn explain(arguments: ExplainArguments, settings: &Settings) -> Result
     }
 }
 
-/// An order's id may itself begin with `thread:`, so orders are looked among first.
+/// The cases that a name may mean. An order's id may itself begin with `thread:`, so orders
+/// come first.
+pub fn called(name: &str) -> Vec<CaseId> {
+    let order = Identifier::new(name).map(CaseId::Order);
+    let thread = name.strip_prefix(THREAD).and_then(Identifier::new).map(CaseId::Thread);
+    order.into_iter().chain(thread).collect()
+}
+
 async fn find(
     conn: &mut PgConnection,
     name: &str,
     as_of: Option<Timestamp>,
 ) -> Result<Option<Explanation>> {
-    let order = Identifier::new(name).map(CaseId::Order);
-    let thread = name.strip_prefix(THREAD).and_then(Identifier::new).map(CaseId::Thread);
-    for case in order.into_iter().chain(thread) {
+    for case in called(name) {
         if let Some(explanation) = apply::explain(conn, &case, as_of).await? {
             return Ok(Some(explanation));
         }

@@ -9,8 +9,10 @@ use super::order_id;
 use crate::config::Settings;
 use crate::contract::Identifier;
 use crate::operator::amount::major;
+use crate::operator::archived::sentence;
 use crate::operator::database::connect;
 use crate::operator::output::{say, table};
+use crate::rules::CaseId;
 use crate::store::orders::{self, Search};
 
 /// Find orders by the buyer's e-mail address, the buyer's id, or the order's number
@@ -67,6 +69,11 @@ pub async fn find(arguments: FindArguments, settings: &Settings) -> Result<ExitC
         say(&serde_json::to_string_pretty(&found)?)?;
     } else {
         list(&found)?;
+    }
+    if let Some(number) = arguments.by.number.as_ref().filter(|_| found.is_empty()) {
+        let case = CaseId::Order(number.clone());
+        let archived = sentence(&mut connection, &[case], &format!("an order {number}")).await?;
+        archived.into_iter().for_each(|sentence| eprintln!("{sentence}"));
     }
     if more {
         eprintln!("there are more than {limit}: ask for them with --limit");

@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::order_id;
 use crate::config::Settings;
 use crate::contract::{Identifier, Timestamp};
 use crate::operator::amount::major;
+use crate::operator::archived::unknown;
 use crate::operator::database::connect;
 use crate::operator::output::{say, table};
+use crate::rules::CaseId;
 use crate::store::orders;
 
 /// Show an order with its lines, packages, threads, messages, refunds and derived events
@@ -35,7 +37,8 @@ pub async fn show(arguments: ShowArguments, settings: &Settings) -> Result<ExitC
     let order = &arguments.order;
     let mut connection = connect(settings).await?;
     let Some(shown) = orders::show(&mut connection, order).await? else {
-        bail!("nothing is known of an order {order}");
+        let case = CaseId::Order(order.clone());
+        return Err(unknown(&mut connection, &[case], &format!("an order {order}")).await?);
     };
     if arguments.json {
         say(&serde_json::to_string_pretty(&shown)?)?;

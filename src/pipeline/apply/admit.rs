@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::PgConnection;
 
-use super::Received;
+use super::restore::{self, Restored};
+use super::{Batch, Received};
 use crate::contract::{Accepted, Rejection, RejectionCode};
+use crate::rules::CaseId;
+use crate::store::pruning::Pruned;
 use crate::store::{Digest, event_keys};
 
 /// What became of the messages of a batch: each is in exactly one of the
@@ -23,17 +26,21 @@ pub(super) struct Admission<'a> {
 }
 
 /// Recognises events by (source, id), in the batch and in all that was ever accepted. The
-/// first of a batch goes before its repetitions; the same key with other content is refused.
+/// first of a batch goes before its repetitions; the same key with other content is refused,
+/// and then what is for an archived case.
 pub(super) async fn admit<'a>(
     conn: &mut PgConnection,
-    received: &'a [Received],
+    batch: &'a Batch,
+    restored: &Restored,
 ) -> Result<Admission<'a>, sqlx::Error> {
+    let received = &batch.received;
     let mut first: BTreeMap<Digest, (usize, Digest)> = BTreeMap::new();
     for (index, accepted) in accepted(received) {
         first.entry(accepted.key_digest).or_insert((index, accepted.content_digest));
     }
-    let known = known(conn, &first).await?;
+    let Known { contents: known, archived } = known(conn, received, &first).await?;
     let mut admission = Admission::default();
+    let mut refused = Vec::new();
     for (index, message) in received.iter().enumerate() {
         match &message.judged {
             Err(rejection) => admission.dead.push((index, rejection.clone())),
@@ -42,6 +49,13 @@ pub(super) async fn admit<'a>(
                 let content = known.get(&accepted.key_digest).copied();
                 if accepted.content_digest != content.unwrap_or(first_content) {
                     admission.dead.push((index, collision(accepted)));
+                } else if let Some(rejection) = content
+                    .is_none()
+                    .then(|| restore::refuse(accepted, &archived, restored, &batch.restore))
+                    .flatten()
+                {
+                    refused.push(accepted.key_digest);
+                    admission.dead.push((index, rejection));
                 } else if content.is_none() && index == first_index {
                     admission.fresh.push(accepted);
                     admission.accepted.push(index);
@@ -50,6 +64,9 @@ pub(super) async fn admit<'a>(
                 }
             }
         }
+    }
+    if !refused.is_empty() {
+        event_keys::forget(conn, &refused).await?;
     }
     Ok(admission)
 }
@@ -61,22 +78,34 @@ fn accepted(received: &[Received]) -> impl Iterator<Item = (usize, &Accepted)> {
         .filter_map(|(index, message)| Some((index, message.judged.as_ref().ok()?)))
 }
 
-/// Records the keys, and returns the contents of those that were there before.
+/// What was known before.
+#[derive(Default)]
+struct Known {
+    /// The contents of the events that were accepted, by their keys.
+    contents: HashMap<Digest, Digest>,
+    /// Of the cases that events are for.
+    archived: BTreeMap<CaseId, Pruned>,
+}
+
+/// Records the keys, and returns what was there before.
 async fn known(
     conn: &mut PgConnection,
+    received: &[Received],
     first: &BTreeMap<Digest, (usize, Digest)>,
-) -> Result<HashMap<Digest, Digest>, sqlx::Error> {
+) -> Result<Known, sqlx::Error> {
     if first.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Known::default());
     }
+    let cases = accepted(received).flat_map(|(_, accepted)| restore::cases_of(accepted)).collect();
     let keys: Vec<_> = first.iter().map(|(key, (_, content))| (*key, *content)).collect();
-    let new = event_keys::record(conn, &keys).await?;
+    let recorded = event_keys::record(conn, &keys, &cases).await?;
     let old: Vec<&[u8]> =
-        first.keys().filter(|key| !new.contains(*key)).map(Digest::as_slice).collect();
-    if old.is_empty() {
-        return Ok(HashMap::new());
-    }
-    event_keys::contents(conn, &old).await
+        first.keys().filter(|key| !recorded.new.contains(*key)).map(Digest::as_slice).collect();
+    let contents = match old.is_empty() {
+        true => HashMap::new(),
+        false => event_keys::contents(conn, &old).await?,
+    };
+    Ok(Known { contents, archived: recorded.archived })
 }
 
 fn collision(accepted: &Accepted) -> Rejection {

@@ -8,6 +8,7 @@ use crate::pipeline::failure::{self, Class};
 use crate::rules::CaseId;
 use crate::store::Together;
 use crate::store::cases::{self, Parked};
+use crate::store::pruning::Archived;
 use crate::store::wake_ups::{self, WakeUp};
 
 /// A batch that could not be finished.
@@ -25,7 +26,7 @@ pub struct Interrupted {
 }
 
 /// What is to be done about a part that failed.
-enum Next {
+pub(super) enum Next {
     /// These instead, the last one first.
     Parts(Vec<Batch>),
     Stop {
@@ -69,6 +70,16 @@ impl Door {
     /// One event, or one case, that can't be stored: the event is refused, the case parked. A
     /// dead letter that can't be stored is our fault.
     async fn give_up(&self, mut part: Batch, error: sqlx::Error) -> Next {
+        if let Some(Archived(cases)) = Archived::of(&error) {
+            match self.give_up_archived(part.clone(), cases).await {
+                Ok(Some(next)) => return next,
+                Ok(None) => {}
+                Err(error) => {
+                    let may_pass = failure::classify(&error) != Class::Halt;
+                    return Next::Stop { error, may_pass, part };
+                }
+            }
+        }
         let sentence = failure::sentence(&error);
         if let Some(received) = part.received.first_mut().filter(|one| one.judged.is_ok()) {
             received.refuse(&sentence);
@@ -117,7 +128,8 @@ impl Batch {
         let half = self.size() / 2;
         let received = self.received.split_off(half.min(self.received.len()));
         let wake = self.wake.split_off(half.saturating_sub(self.received.len()));
-        let second = Batch { received, wake, held: self.held };
+        let restore = self.restore.clone();
+        let second = Batch { received, wake, held: self.held, restores: self.restores, restore };
         vec![second, self]
     }
 }

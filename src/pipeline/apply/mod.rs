@@ -20,6 +20,7 @@ mod orders;
 mod recent;
 mod rehearse;
 mod replay;
+mod restore;
 mod threads;
 mod write;
 
@@ -32,9 +33,11 @@ use uuid::Uuid;
 use self::admit::Admission;
 use self::decide::Decided;
 use self::recent::{Known, Recent};
+use self::restore::Restored;
 use crate::contract::{
     Accepted, EventRef, Identifier, Rejection, RejectionCode, Span, Stream, Timestamp,
 };
+use crate::pipeline::archive::Archive;
 use crate::rules::{CaseId, Policy};
 use crate::store::cases::{Case, Parked};
 use crate::store::history::Trace;
@@ -92,6 +95,11 @@ pub struct Batch {
     pub wake: Vec<CaseId>,
     /// The queues have a backlog: nothing that rests on something missing is derived yet.
     pub held: bool,
+    /// The messages are dead letters on their way back: archived cases that they are for are
+    /// brought back first.
+    pub restores: bool,
+    /// Archived cases to be brought back beside those.
+    pub restore: CaseSet,
 }
 
 /// What came of a batch.
@@ -148,13 +156,19 @@ pub struct Door {
     settings: Settings,
     policy: Current,
     recent: Recent,
+    archive: Option<Archive>,
 }
 
 impl Door {
     /// Records the policy for the cases to come.
     pub async fn open(pool: PgPool, settings: Settings) -> Result<Door, sqlx::Error> {
         let policy = policies::current(&mut *pool.acquire().await?, &settings.policy).await?;
-        Ok(Door { pool, settings, policy, recent: Recent::default() })
+        Ok(Door { pool, settings, policy, recent: Recent::default(), archive: None })
+    }
+
+    /// Tells where archived cases are brought back from.
+    pub fn with_archive(self, archive: Option<Archive>) -> Door {
+        Door { archive, ..self }
     }
 
     /// Does a batch as a whole, or nothing of it. After it returned, everything in it may be
@@ -199,6 +213,7 @@ struct Pass<'a> {
     waking: BTreeMap<CaseId, bool>,
     /// What is written at the end.
     writes: Together,
+    restored: Restored,
 }
 
 impl<'a> Pass<'a> {
@@ -213,6 +228,7 @@ impl<'a> Pass<'a> {
             traces: HashMap::new(),
             waking: BTreeMap::new(),
             writes: Together::default(),
+            restored: Restored::default(),
         }
     }
 
@@ -226,11 +242,13 @@ impl<'a> Pass<'a> {
         &mut self,
         conn: &mut PgConnection,
     ) -> Result<(Admission<'a>, Decided), sqlx::Error> {
-        let admission = admit::admit(conn, &self.batch.received).await?;
+        self.restore(conn).await?;
+        let admission = admit::admit(conn, self.batch, &self.restored).await?;
         self.take_wake_ups(conn).await?;
         let threads = threads::place(self, conn, &admission.fresh).await?;
         let orders = orders::gather(self, conn, &admission.fresh, &threads).await?;
         let decided = decide::decide(self, conn, &threads, orders).await?;
+        self.spare_archived(conn, &admission).await?;
         Ok((admission, decided))
     }
 

@@ -49,12 +49,12 @@ pub(super) async fn gather(
         Some(now) => now,
         None => store::clock(conn).await?,
     };
-    let entries: Vec<_> = fresh.iter().map(|accepted| new_entry(accepted, threads)).collect();
+    let entries: Vec<_> = fresh.iter().map(|new| new_entry(pass, new, threads)).collect();
     if !entries.is_empty() {
         history::insert(&mut pass.writes, &entries, now);
     }
     if !threads.moves.is_empty() {
-        history::relocate(conn, &threads.moves).await?;
+        history::relocate(conn, &threads.moves, |case| pass.case(case).opened).await?;
     }
     let mut gathered = recall(pass, &decided, &threads.moves);
     let unknown = decided.into_iter().filter(|id| !gathered.contains_key(id)).collect();
@@ -82,12 +82,13 @@ fn cases(orders: &BTreeSet<Identifier>) -> CaseSet {
     orders.iter().cloned().map(CaseId::Order).collect()
 }
 
-fn new_entry<'a>(accepted: &'a Accepted, threads: &Threads) -> NewEntry<'a> {
+fn new_entry<'a>(pass: &Pass<'_>, accepted: &'a Accepted, threads: &Threads) -> NewEntry<'a> {
     let placement = threads.placements.get(&accepted.key_digest).cloned().unwrap_or_else(|| {
         let order = accepted.event.input.order_id();
         at_home(CaseId::Order(order.expect("only a message names no order").clone()))
     });
-    NewEntry { accepted, placement }
+    let opened = pass.case(&placement.home).opened;
+    NewEntry { accepted, placement, opened }
 }
 
 /// The orders that are known as they are. Those of messages that move are read anew.
@@ -113,7 +114,7 @@ fn recall(
 
 /// Adds the new events to their orders.
 fn add(pass: &mut Pass<'_>, orders: &mut BTreeMap<Identifier, Order>, entries: Vec<NewEntry<'_>>) {
-    for NewEntry { accepted, placement } in entries {
+    for NewEntry { accepted, placement, .. } in entries {
         let (key, trace) = (&accepted.event.key, trace(accepted));
         pass.note_trace(key, &trace);
         if let Some(order) = placement.home.order_id().and_then(|home| orders.get_mut(home)) {
@@ -139,7 +140,8 @@ async fn read(
     let set = cases(ids);
     let mut orders: BTreeMap<Identifier, Order> =
         ids.iter().map(|id| (id.clone(), Order::default())).collect();
-    for entry in history::of_cases(conn, &set).await? {
+    let opened = |case: &CaseId| pass.case(case).opened;
+    for entry in history::of_cases(conn, &set, opened).await? {
         match entry {
             Err(unreadable) => pass.park(&unreadable.case, unreadable.problem),
             Ok(entry) => {

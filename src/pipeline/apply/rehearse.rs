@@ -8,10 +8,13 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::admit::Admission;
+use super::restore::refusal;
 use super::{Batch, Change, Door, Mode, Pass, write};
 use crate::contract::{Rejection, RejectionCode};
 use crate::pipeline::failure::{self, Class};
+use crate::rules::CaseId;
 use crate::store::CaseSet;
+use crate::store::pruning::Archived;
 use crate::store::read_model::{self, RowName};
 
 /// What would come of a batch.
@@ -23,6 +26,8 @@ pub struct Rehearsal {
     pub changes: Vec<Change>,
     /// What would differ in the read model.
     pub rows: Vec<RowChange>,
+    /// Cases that would be brought back from an archive, with the file's name.
+    pub restored: BTreeMap<CaseId, String>,
 }
 
 /// What would become of a message.
@@ -65,12 +70,20 @@ impl Door {
                 Ok(rehearsal) => done.add(rehearsal),
                 Err(error) => match failure::classify(&error) {
                     Class::Isolate | Class::Shrink if part.size() > 1 => rest.extend(part.halve()),
+                    Class::Isolate if self.lacks_archived(&part, &error) => {
+                        rest.push(with_archived(part, &error));
+                    }
                     Class::Isolate => done.fates.push(Fate::Refused(unstorable(&part, &error))),
                     _ => return Err(error),
                 },
             }
         }
         Ok(done)
+    }
+
+    fn lacks_archived(&self, part: &Batch, error: &sqlx::Error) -> bool {
+        Archived::of(error)
+            .is_some_and(|Archived(cases)| part.restores && !cases.is_subset(&part.restore))
     }
 
     async fn rehearse_part(&self, part: &Batch) -> Result<Rehearsal, sqlx::Error> {
@@ -81,8 +94,19 @@ impl Door {
     }
 }
 
+/// The same, that brings back the archived cases which it failed for.
+fn with_archived(mut part: Batch, error: &sqlx::Error) -> Batch {
+    part.restore.extend(Archived::of(error).into_iter().flat_map(|Archived(cases)| cases.clone()));
+    part
+}
+
 fn unstorable(part: &Batch, error: &sqlx::Error) -> Rejection {
     let accepted = part.received.first().and_then(|received| received.judged.as_ref().ok());
+    if let (Some(accepted), Some(case)) =
+        (accepted, Archived::of(error).and_then(|Archived(cases)| cases.first()))
+    {
+        return refusal(accepted, case, None, None);
+    }
     Rejection {
         code: RejectionCode::ProcessingFailed,
         pointer: None,
@@ -97,11 +121,12 @@ impl Pass<'_> {
     async fn rehearse(mut self, conn: &mut PgConnection) -> Result<Rehearsal, sqlx::Error> {
         let (admission, decided) = self.prepare(conn).await?;
         let cases: CaseSet = decided.decisions.keys().cloned().collect();
+        let restored = std::mem::take(&mut self.restored.cases);
         let fates = fates(&admission, self.batch.received.len());
         let before = read_model::rows_of(conn, &cases).await?;
         let (outcome, _) = write::write(self, conn, &admission, decided).await?;
         let after = read_model::rows_of(conn, &cases).await?;
-        Ok(Rehearsal { fates, changes: outcome.changes, rows: differing(before, after) })
+        Ok(Rehearsal { fates, changes: outcome.changes, rows: differing(before, after), restored })
     }
 }
 
@@ -110,6 +135,7 @@ impl Rehearsal {
         self.fates.extend(other.fates);
         self.changes.extend(other.changes);
         self.rows.extend(other.rows);
+        self.restored.extend(other.restored);
     }
 }
 

@@ -157,7 +157,7 @@ impl Run<'_> {
         let received =
             waiting.into_iter().map(|letter| self.judged(letter, repair.as_ref(), now)).collect();
         let held = self.is_held().await?;
-        self.worker.way.apply(Batch { received, held, ..Batch::default() }).await?;
+        self.worker.way.apply(Batch { received, held, restores: true, ..Batch::default() }).await?;
         Ok(())
     }
 

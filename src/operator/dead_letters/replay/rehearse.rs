@@ -43,7 +43,8 @@ pub async fn rehearse(
     for batch in batches(selection.valid) {
         let received = received(conn, &batch, repair.as_ref(), settings).await?;
         let held = leases::anyone_has_backlog(conn).await?;
-        let tried = door.rehearse(Batch { received, held, ..Batch::default() }).await?;
+        let batch_of = Batch { received, held, restores: true, ..Batch::default() };
+        let tried = door.rehearse(batch_of).await?;
         bar.inc(batch.len() as u64);
         report.add(&batch, tried);
     }

@@ -29,6 +29,8 @@ pub struct Report {
     details: usize,
     changes: Vec<Change>,
     row_changes: Vec<RowChange>,
+    /// Archived cases that would be brought back, with their file.
+    restored: BTreeMap<String, String>,
     personal: Personal,
 }
 
@@ -44,6 +46,7 @@ impl Report {
             details: if for_programs { usize::MAX } else { DETAILS },
             changes: Vec::new(),
             row_changes: Vec::new(),
+            restored: BTreeMap::new(),
             personal: if reveal { Personal::Shown } else { Personal::Hidden },
         }
     }
@@ -56,6 +59,8 @@ impl Report {
                 Fate::Refused(rejection) => self.refused.push((*letter, rejection)),
             }
         }
+        let restored = tried.restored.into_iter();
+        self.restored.extend(restored.map(|(case, file)| (case.subject(), file)));
         for change in tried.changes {
             let counts = self.derived.entry(change.event_type.clone()).or_default();
             counts[usize::from(change.kind == ChangeKind::Withdrawn)] += 1;
@@ -109,6 +114,9 @@ impl Report {
             }
         }
         let mut text = outcomes.trim_fmt();
+        for (case, file) in &self.restored {
+            text.push_str(&format!("\n\nrestores {case} from {file}"));
+        }
         text.push_str(&self.derived_text());
         text.push_str(&self.rows_text());
         text
@@ -178,6 +186,7 @@ impl Report {
             "duplicates": self.duplicates,
             "refused": self.refused.iter().map(refusal).collect::<Vec<_>>(),
             "replayed_already": self.replayed,
+            "restores": self.restored,
             "patch": repair.map(|repair| redact::patch(&repair.to_json(), self.personal)),
             "derived": self.changes.iter().map(change_object).collect::<Vec<_>>(),
             "read_model": self.row_changes.iter().map(|row| self.row(row)).collect::<Vec<_>>(),
