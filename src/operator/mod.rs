@@ -4,13 +4,13 @@
 //! person should know beside it. It knows no SQL and no AMQP of its own.
 
 mod amount;
-mod bench;
+pub mod bench;
 mod database;
 mod dead_letters;
 mod deadlines;
 mod demo;
 mod derived;
-mod model;
+pub mod model;
 mod ndjson;
 mod order;
 mod output;
@@ -24,7 +24,7 @@ pub mod sandbox;
 mod schema;
 mod settings;
 mod setup;
-mod stage;
+pub mod stage;
 mod status;
 mod tail;
 mod validate;

@@ -4,11 +4,15 @@
 //! database and names of its own on given ones. Each run is held against the rules run in
 //! memory: one that loses or doubles anything is an error, not a figure.
 
-mod cost;
-mod latency;
-mod processor;
-mod throughput;
-mod workload;
+pub mod cost;
+pub mod delay;
+pub mod latency;
+pub mod meter;
+pub mod passage;
+pub mod processor;
+pub mod spread;
+pub mod throughput;
+pub mod workload;
 
 use std::process::ExitCode;
 
@@ -20,7 +24,7 @@ use crate::config::Settings;
 /// Measure this program on this machine: throughput (by itself too), latency
 ///
 /// The workload is made from a seed: orders of two thirds as many buyers, with all that follows,
-/// bodies of some 750 bytes, 3 % out of order, 1 % twice, 0.1 % wrong. What stands in the end is
+/// bodies of about 1 KB, 3 % out of order, 1 % twice, 0.1 % wrong. What stands in the end is
 /// compared with the rules run in memory. Machines differ and have neighbours:
 /// compare only figures of one machine and time, CPU seconds rather than rates.
 #[derive(Debug, clap::Args)]
