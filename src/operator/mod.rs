@@ -13,7 +13,7 @@ mod derived;
 pub mod model;
 mod ndjson;
 mod order;
-mod output;
+pub mod output;
 mod period;
 mod publish;
 mod rebuild;
