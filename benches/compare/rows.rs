@@ -58,16 +58,17 @@ async fn write(pool: &PgPool, rows: &Rows, events: usize, first: usize) -> Resul
             }
         }
         if let Some(outbox) = outbox {
-            let range = share(rows.queued, batch);
+            let (range, page) = (share(rows.queued, batch), outbox.pages(conn).await?);
             outbox.write(conn, outbox.repeated(range.clone())?).await?;
-            if let Some(sent) = sent.replace(range) {
-                outbox.delete(conn, sent).await?;
+            if let Some((sent, page)) = sent.replace((range, (page - 1).max(0))) {
+                outbox.delete(conn, sent, page).await?;
             }
         }
         sqlx::raw_sql("COMMIT").execute(&mut *conn).await?;
     }
-    if let (Some(outbox), Some(sent)) = (outbox, sent) {
-        outbox.delete(conn, sent).await?;
+    // From the first page on: what stands where something else was deleted goes now.
+    if let (Some(outbox), true) = (outbox, sent.is_some()) {
+        outbox.delete(conn, 0..rows.queued, 0).await?;
     }
     Ok(())
 }

@@ -137,17 +137,30 @@ impl Table {
         Ok(())
     }
 
-    /// Deletes rows that were written with numbers of their own.
+    /// How many pages it has: what is written next stands behind them, as long as none is free.
+    pub async fn pages(&self, conn: &mut PgConnection) -> Result<i64> {
+        let statement = "SELECT pg_relation_size($1::text::regclass)
+                             / current_setting('block_size')::bigint";
+        Ok(sqlx::query_scalar(statement).bind(&self.name).fetch_one(conn).await?)
+    }
+
+    /// Deletes rows that were written with numbers of their own, on these pages and later ones:
+    /// found without any index, since there need not be one of the numbers alone.
     pub async fn delete(
         &self,
         conn: &mut PgConnection,
         numbers: std::ops::Range<usize>,
+        first_page: i64,
     ) -> Result<()> {
         let Some((_, column)) = &self.identity else { return Ok(()) };
-        let statement = format!("DELETE FROM {} WHERE {column} > $1 AND {column} <= $2", self.name);
+        let statement = format!(
+            "DELETE FROM {} WHERE ctid >= $3::text::tid AND {column} > $1 AND {column} <= $2",
+            self.name
+        );
         sqlx::query(AssertSqlSafe(statement))
             .bind(numbers.start as i64)
             .bind(numbers.end as i64)
+            .bind(format!("({first_page},0)"))
             .execute(conn)
             .await?;
         Ok(())

@@ -64,8 +64,17 @@ fn stat(text: &str) -> Option<Stat> {
 
 /// The most memory that a process ever had, in MiB.
 pub fn peak_mib(id: u32) -> f64 {
+    memory(id, "VmHWM:")
+}
+
+/// The memory that a process has now, in MiB.
+pub fn memory_mib(id: u32) -> f64 {
+    memory(id, "VmRSS:")
+}
+
+fn memory(id: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kib.unwrap_or_default() / 1024.0
 }

@@ -111,7 +111,8 @@ pub async fn publish(
 
 /// Takes down what is derived, and when it arrived.
 pub struct Listener {
-    task: JoinHandle<Result<Vec<(Heard, Instant)>>>,
+    task: JoinHandle<Result<()>>,
+    heard: Arc<Mutex<Vec<(Heard, Instant)>>>,
     stop: CancellationToken,
 }
 
@@ -120,23 +121,31 @@ impl Listener {
         let names = Names::new(&settings.services.prefix)?;
         let url = settings.services.amqp_url()?;
         let mut tail = Tail::open(url, &names, &["#".to_owned()]).await?;
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let (stop, heard) = (CancellationToken::new(), Arc::<Mutex<Vec<_>>>::default());
+        let (stopped, all) = (stop.clone(), heard.clone());
         let task = tokio::spawn(async move {
-            let mut all = Vec::new();
             while let Some(delivery) = stopped.run_until_cancelled(tail.next()).await {
                 let (delivery, at) = (delivery?, Instant::now());
                 // An alert of a dead letter has no cause.
-                all.extend(serde_json::from_slice(&delivery.body).ok().map(|heard| (heard, at)));
+                if let Ok(heard) = serde_json::from_slice(&delivery.body) {
+                    all.lock().unwrap_or_else(PoisonError::into_inner).push((heard, at));
+                }
             }
-            Ok(all)
+            Ok(())
         });
-        Ok(Listener { task, stop })
+        Ok(Listener { task, heard, stop })
     }
 
-    /// All that was heard.
+    /// What was heard since the last time.
+    pub fn take(&self) -> Vec<(Heard, Instant)> {
+        std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was heard since the last time, and the end.
     pub async fn stop(self) -> Result<Vec<(Heard, Instant)>> {
         self.stop.cancel();
-        self.task.await.context("the subscriber failed")?
+        let Listener { task, heard, .. } = self;
+        task.await.context("the subscriber failed")??;
+        Ok(std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }

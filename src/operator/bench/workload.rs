@@ -148,10 +148,13 @@ impl Told {
     fn place(&mut self) {
         let number = self.placed;
         let mut dice = Dice::new(self.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
+        // Of other seeds are other orders: they may follow one another on one database.
+        let tag = 100 + self.seed % 900;
         let order = Arc::new(Order {
             number,
+            tag,
             seed: dice.number(),
-            id: format!("250-{:07}-{number:07}", dice.below(10_000_000)),
+            id: format!("{tag}-{:07}-{number:07}", dice.below(10_000_000)),
             seller: dice.below(200),
             buyer: dice.below(self.orders * 2 / 3 + 1),
             lines: 1 + dice.below(3),

@@ -7,6 +7,8 @@ use crate::contract::{InputType, Span, Timestamp};
 /// An order and who has to do with it.
 pub struct Order {
     pub number: usize,
+    /// Tells the accounts of one workload from those of another.
+    pub tag: u64,
     /// What its goods, names and words are drawn from.
     pub seed: u64,
     pub id: String,

@@ -227,11 +227,11 @@ fn seller(order: &Order) -> String {
 }
 
 fn account(order: &Order) -> String {
-    format!("BUYER{:07}", order.buyer)
+    format!("BUYER{}-{:07}", order.tag, order.buyer)
 }
 
 fn email(order: &Order) -> String {
-    format!("b{:07}@marketplace.example", order.buyer)
+    format!("b{}.{:07}@marketplace.example", order.tag, order.buyer)
 }
 
 fn thread(order: &Order, number: u8) -> String {
