@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::json;
+use sqlx::{ConnectOptions, Connection};
 
 use super::meter::Cost;
 use super::passage::{Load, counted, finished, model, pass};
@@ -104,7 +105,11 @@ async fn fill(stage: &Stage, arguments: &GrowthArguments) -> Result<()> {
         bar.inc(1);
         bar.set_message(table.to_owned());
     };
-    filling::fill(&mut *pool.acquire().await?, &filling, told).await?;
+    // Statements of minutes are what it is about: none is worth a warning.
+    let quiet = pool.connect_options().as_ref().clone().disable_statement_logging();
+    let mut conn = quiet.connect().await?;
+    filling::fill(&mut conn, &filling, told).await?;
+    conn.close().await?;
     bar.finish_and_clear();
     pool.close().await;
     Ok(())
