@@ -9,6 +9,7 @@
 mod acks;
 mod consumer;
 mod error;
+mod flow;
 mod headers;
 mod message;
 mod names;
@@ -20,6 +21,7 @@ mod topology;
 pub use acks::{Acks, Token};
 pub use consumer::{Consumer, Subscription};
 pub use error::{BrokerError, Fault};
+pub use flow::Flow;
 pub use headers::{HeaderValue, Headers, headers_to_json};
 pub use message::{Delivery, Outgoing, Properties};
 pub use names::Names;

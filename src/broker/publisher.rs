@@ -146,7 +146,7 @@ impl fmt::Debug for Publisher {
     }
 }
 
-async fn confirming(session: &Session) -> Result<Channel, BrokerError> {
+pub(super) async fn confirming(session: &Session) -> Result<Channel, BrokerError> {
     let channel = session.channel().await?;
     answered(channel.confirm_select(ConfirmSelectOptions::default()))
         .await
@@ -211,7 +211,7 @@ impl<'a> Batch<'a> {
 }
 
 /// `None`: AMQP has no room for its names.
-async fn publish(
+pub(super) async fn publish(
     channel: &Channel,
     message: &Outgoing,
 ) -> Result<Option<PublisherConfirm>, lapin::Error> {

@@ -5,16 +5,16 @@
 
 mod amount;
 mod archived;
-mod bench;
+pub mod bench;
 mod database;
 mod dead_letters;
 mod deadlines;
 mod demo;
 mod derived;
-mod model;
+pub mod model;
 mod ndjson;
 mod order;
-mod output;
+pub mod output;
 mod period;
 mod prune;
 mod publish;
@@ -26,7 +26,7 @@ pub mod sandbox;
 mod schema;
 mod settings;
 mod setup;
-mod stage;
+pub mod stage;
 mod status;
 mod tail;
 mod validate;

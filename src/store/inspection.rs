@@ -95,3 +95,45 @@ pub async fn wal(conn: &mut PgConnection) -> Result<i64> {
         .fetch_one(conn)
         .await
 }
+
+/// How much room a table takes, with its indexes and partitions.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Weight {
+    pub name: String,
+    pub bytes: i64,
+    /// Rows that are deleted or changed, and still take room. As last reported.
+    pub dead_rows: i64,
+}
+
+/// The tables that are written all the time.
+pub async fn weights(conn: &mut PgConnection) -> Result<Vec<Weight>> {
+    sqlx::query_as(
+        "SELECT name, sum(pg_total_relation_size(part))::bigint AS bytes,
+                coalesce(sum(pg_stat_get_dead_tuples(part)), 0)::bigint AS dead_rows
+         FROM unnest(ARRAY['outbox', 'history', 'wake_ups', 'derived_events', 'cases'])
+             WITH ORDINALITY AS tables (name, place)
+         CROSS JOIN LATERAL (
+             SELECT to_regclass(name) AS part
+             UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(name)) parts
+         GROUP BY name, place ORDER BY place",
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// How many sessions of this database wait for a lock.
+pub async fn lock_waits(conn: &mut PgConnection) -> Result<i64> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Begins a transaction that keeps everything from being cleaned up that was alive at its
+/// beginning. To be ended with its connection.
+pub async fn hold_horizon(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ").execute(&mut *conn).await?;
+    sqlx::query("SELECT pg_current_xact_id()::text").execute(conn).await.map(drop)
+}

@@ -14,6 +14,7 @@ pub mod dead_letters;
 pub mod derived_events;
 mod digest;
 pub mod event_keys;
+pub mod filling;
 pub mod groups;
 pub mod history;
 pub mod identities;

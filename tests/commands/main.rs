@@ -1,6 +1,7 @@
 //! The commands as a person or a program calls them: against a live database and broker,
 //! with what the door itself has stored.
 
+mod bench;
 mod cases;
 mod dead_letters;
 mod deadlines;

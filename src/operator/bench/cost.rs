@@ -9,8 +9,10 @@ const TICK: f64 = 0.01;
 /// What the kernel tells of a process.
 struct Stat {
     parent: u32,
-    /// Of itself, and of its children that have ended, in ticks.
-    ticks: u64,
+    /// Of itself, in ticks.
+    own: u64,
+    /// Of its children that have ended, in ticks.
+    ended: u64,
 }
 
 /// CPU seconds of a process with all below it, those too that have ended.
@@ -28,8 +30,14 @@ pub fn cpu_seconds(root: u32) -> f64 {
         false
     };
     let ticks: u64 =
-        stats.iter().filter(|(id, _)| is_below(**id)).map(|(_, stat)| stat.ticks).sum();
+        stats.iter().filter(|(id, _)| is_below(**id)).map(|(_, stat)| stat.own + stat.ended).sum();
     ticks as f64 * TICK
+}
+
+/// CPU seconds of this process alone: the private servers below it are counted by themselves.
+pub fn own_cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").ok().and_then(|text| stat(&text));
+    stat.map_or(0.0, |stat| stat.own as f64 * TICK)
 }
 
 fn stats() -> HashMap<u32, Stat> {
@@ -49,14 +57,24 @@ fn stat(text: &str) -> Option<Stat> {
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     Some(Stat {
         parent: u32::try_from(number(4)?).ok()?,
-        ticks: number(14)? + number(15)? + number(16)? + number(17)?,
+        own: number(14)? + number(15)?,
+        ended: number(16)? + number(17)?,
     })
 }
 
 /// The most memory that a process ever had, in MiB.
 pub fn peak_mib(id: u32) -> f64 {
+    memory(id, "VmHWM:")
+}
+
+/// The memory that a process has now, in MiB.
+pub fn memory_mib(id: u32) -> f64 {
+    memory(id, "VmRSS:")
+}
+
+fn memory(id: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kib.unwrap_or_default() / 1024.0
 }
@@ -69,7 +87,7 @@ mod tests {
     fn a_name_with_spaces_and_brackets_is_no_field() {
         let text = "7 (a) b) S 3 7 7 0 -1 4194304 100 0 0 0 11 12 13 14 20 0 1 0 5 6 7";
         let stat = stat(text).unwrap();
-        assert_eq!((stat.parent, stat.ticks), (3, 11 + 12 + 13 + 14));
+        assert_eq!((stat.parent, stat.own, stat.ended), (3, 11 + 12, 13 + 14));
     }
 
     #[test]

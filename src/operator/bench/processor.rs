@@ -1,5 +1,7 @@
 //! The program as a process of its own, so that what it costs can be told apart.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -7,23 +9,40 @@ use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use super::cost::{cpu_seconds, peak_mib};
 use crate::config::Settings;
 
 /// How long it may take to start, and to drain.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running processor. Dropping it kills it.
-pub struct Processor {
-    child: Child,
-    address: std::net::SocketAddr,
+/// What is run: a program that takes its settings from the environment, serves the HTTP address
+/// once it is ready, and drains on SIGTERM.
+#[derive(Clone, Debug)]
+pub struct Program {
+    path: PathBuf,
+    arguments: Vec<OsString>,
 }
 
-impl Processor {
-    /// Starts it with the settings of the stage; what differs from the defaults was asked for.
-    pub fn start(settings: &Settings) -> Result<Processor> {
-        let program = std::env::current_exe().context("this program can't be found")?;
-        let mut command = Command::new(program);
-        command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+impl Program {
+    /// A program with its arguments.
+    pub fn new<A: Into<OsString>>(
+        path: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Program {
+        Program { path: path.into(), arguments: arguments.into_iter().map(A::into).collect() }
+    }
+
+    /// `otodoke run` of this very program.
+    pub fn own() -> Result<Program> {
+        let path = std::env::current_exe().context("this program can't be found")?;
+        Ok(Program::new(path, ["run"]))
+    }
+
+    /// Starts it with the settings of a stage.
+    pub fn start(&self, settings: &Settings) -> Result<Processor> {
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         // Addresses are shown masked, and an empty value is no value.
         for setting in settings.effective() {
             if !setting.value.is_empty() && !setting.value.starts_with('(') {
@@ -34,8 +53,27 @@ impl Processor {
             .env("DATABASE_URL", settings.services.database_url()?)
             .env("AMQP_URL", settings.services.amqp_url()?)
             .env("OTODOKE_LOG", "warn");
-        let child = command.spawn().context("the processor can't be started")?;
+        let child =
+            command.spawn().with_context(|| format!("{} can't be started", self.path.display()))?;
         Ok(Processor { child, address: settings.services.http_addr })
+    }
+}
+
+/// A running processor. Dropping it kills it.
+pub struct Processor {
+    child: Child,
+    address: std::net::SocketAddr,
+}
+
+impl Processor {
+    /// CPU seconds since its start.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(self.id())
+    }
+
+    /// The most memory that it ever had, in MiB.
+    pub fn peak_mib(&self) -> f64 {
+        peak_mib(self.id())
     }
 
     pub fn id(&self) -> u32 {
@@ -65,6 +103,7 @@ impl Processor {
         }
     }
 
+    /// Asks it to drain, and waits for that.
     pub async fn stop(mut self) -> Result<()> {
         crate::sandbox::send_signal("TERM", self.id())?;
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
