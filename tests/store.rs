@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use otodoke::contract::RejectionCode;
 use otodoke::pipeline::apply::{Batch, ChangeKind};
+use otodoke::rules::CaseId;
 use otodoke::store::{self, dead_letters, groups, ledger, outbox, status};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
@@ -433,6 +434,49 @@ async fn the_outbox_keeps_the_order_of_a_case_and_marks_what_was_confirmed() {
         let figures = status::figures(&mut conn).await.unwrap();
         assert_eq!(figures.outbox, 1);
         assert!(figures.oldest_unpublished.is_some_and(|oldest| oldest <= figures.clock));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_case_of_thousands_of_events_is_decided_from_time_to_time_and_holds_up_nobody() {
+    with_database(async |pool| {
+        let door = door(&pool).await;
+        let message = |number: usize| {
+            let data = json!({
+                "message_id": format!("m{number}"), "thread_id": "t1", "order_id": "o1",
+                "seller_id": "S1", "buyer_id": "B1", "from": "buyer", "topic": "where-is-it",
+            });
+            received("message-sent", &format!("m{number}"), "2026-03-02T00:00:00Z", data)
+        };
+        let cases = "SELECT string_agg(key || ' ' || events || ' ' || deferred, ', ' ORDER BY key)
+                     FROM cases";
+        send(&door, &pool, vec![placed("o1", "B1", "2026-03-01T00:00:00Z")]).await;
+        send(&door, &pool, (0..1000).map(message).collect()).await;
+        assert_eq!(value(&pool, cases).await, "o/o1 1001 false, t/t1 1000 false");
+
+        let package = json!({ "order_id": "o1", "package_id": "p" });
+        let dispatched = received("shipment-dispatched", "sent", "2026-03-03T00:00:00Z", package);
+        let other = placed("o2", "B2", "2026-03-01T00:00:00Z");
+        door.apply(&batch(vec![message(1000), dispatched, other])).await.unwrap();
+        door.apply(&batch(vec![message(1001)])).await.unwrap();
+        let deferred = "o/o1 1001 true, o/o2 1 false, t/t1 1000 true";
+        assert_eq!(value(&pool, cases).await, deferred);
+        assert_eq!(value(&pool, "SELECT count(*)::text FROM wake_ups").await, "2");
+        let packages = "SELECT count(*)::text FROM read_model.packages";
+        assert_eq!(value(&pool, packages).await, "0");
+        let messages = "SELECT count(*) || ' ' || count(order_id) FROM read_model.messages";
+        assert_eq!(value(&pool, messages).await, "1002 1000", "they can be read at once");
+
+        settle(&door, &pool).await;
+        let decided = "o/o1 1004 false, o/o2 1 false, t/t1 1002 false";
+        assert_eq!(value(&pool, cases).await, decided);
+        assert_eq!(value(&pool, packages).await, "1");
+        assert_eq!(value(&pool, messages).await, "1002 1002");
+        let decided = picture(&pool).await;
+        let again = vec![order("o1"), CaseId::Thread(id("t1"))];
+        assert_eq!(door.rebuild(again, true).await.unwrap().changes, []);
+        assert_eq!(picture(&pool).await, decided, "nothing else follows from all of them at once");
     })
     .await;
 }

@@ -1,9 +1,11 @@
 //! `otodoke rebuild`: the read model anew from the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use futures_util::{Stream, TryStreamExt};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -15,6 +17,7 @@ use super::output::{progress, say, table};
 use crate::config::Settings;
 use crate::contract::Identifier;
 use crate::pipeline::apply::{Change, ChangeKind, Door, Outcome};
+use crate::pipeline::failure;
 use crate::processor::{door, pool};
 use crate::rules::CaseId;
 use crate::store::{cases, orders};
@@ -25,7 +28,8 @@ use crate::store::{cases, orders};
 /// rewrites its rows. Normally nothing differs. After a change of the rules it reports what
 /// would newly be derived or withdrawn; that is recorded, and sent by the relay of a running
 /// processor, only with --publish. Processors may go on meanwhile, and an interrupted rebuild
-/// can be begun again. Exits with 1 where a case can't be decided.
+/// can be begun again. Rows are replaced case by case, so what is there can be read all the
+/// time. Exits with 1 where a case can't be decided.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   otodoke rebuild                          what would differ?
@@ -37,6 +41,10 @@ pub struct RebuildArguments {
     /// Record and send what is newly derived or withdrawn
     #[arg(long)]
     publish: bool,
+    /// Transactions at a time, 1 to 32: about twice the processors of the machine
+    #[arg(long, value_name = "COUNT", default_value_t = 4,
+          value_parser = clap::value_parser!(u8).range(1..=32))]
+    jobs: u8,
     /// One JSON object for each difference, and one with the totals
     #[arg(long)]
     json: bool,
@@ -44,20 +52,31 @@ pub struct RebuildArguments {
 
 /// Cases in one transaction: their rows are locked for as long as it takes.
 const PAGE: usize = 100;
+/// How often in a row transactions may be in one another's way.
+const ATTEMPTS: usize = 10;
 
 pub async fn rebuild(arguments: RebuildArguments, settings: &Settings) -> Result<ExitCode> {
     let mut connection = connect(settings).await?;
     let wanted = Wanted::of(&arguments.orders, &mut connection).await?;
-    let pool = pool(settings)?;
-    let run = Rebuild {
-        door: door(settings, &pool).await.context("the database isn't set up")?,
-        pool,
+    let mut own = settings.clone();
+    // One for each transaction, and one that reads what is next.
+    own.pipeline.database_connections = arguments.jobs + 1;
+    let pool = pool(&own)?;
+    let door = door(settings, &pool).await.context("the database isn't set up")?;
+    let mut run = Rebuild {
         progress: progress(Some(wanted.count), "{bar:40} {pos}/{len} cases {eta} left"),
-        publish: arguments.publish,
         json: arguments.json,
         totals: Totals::default(),
     };
-    let totals = run.all(wanted).await?;
+    let decided = pages(wanted, pool)
+        .map_ok(|page| decide(&door, page, arguments.publish))
+        .try_buffer_unordered(usize::from(arguments.jobs));
+    let mut decided = pin!(decided);
+    while let Some((size, outcome)) = decided.try_next().await? {
+        run.tell(size, &outcome)?;
+    }
+    run.progress.finish_and_clear();
+    let totals = run.totals;
     totals.report(&arguments)?;
     Ok(if totals.parked == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -85,44 +104,47 @@ impl Wanted {
     }
 }
 
+/// The cases, some at a time; no more of them are held than are being decided.
+fn pages(wanted: Wanted, pool: PgPool) -> impl Stream<Item = Result<Vec<CaseId>>> {
+    let named = wanted.cases.map(|cases| cases.chunks(PAGE).map(<[CaseId]>::to_vec).collect());
+    let named: Option<VecDeque<Vec<CaseId>>> = named;
+    futures_util::stream::try_unfold((named, None), move |(mut named, last)| {
+        let pool = pool.clone();
+        async move {
+            let page = match &mut named {
+                Some(named) => named.pop_front().unwrap_or_default(),
+                None => {
+                    cases::page(&mut *pool.acquire().await?, last.as_ref(), PAGE as i64).await?
+                }
+            };
+            let last = page.last().cloned();
+            Ok(last.is_some().then_some((page, (named, last))))
+        }
+    })
+}
+
+/// Decides a page. Transactions that are in one another's way, or in a processor's, are tried
+/// again.
+async fn decide(door: &Door, page: Vec<CaseId>, publish: bool) -> Result<(u64, Outcome)> {
+    let size = page.len() as u64;
+    for _ in 1..ATTEMPTS {
+        match door.rebuild(page.clone(), publish).await {
+            Ok(outcome) => return Ok((size, outcome)),
+            Err(error) if failure::is_conflict(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((size, door.rebuild(page, publish).await?))
+}
+
 struct Rebuild {
-    door: Door,
-    pool: PgPool,
     progress: ProgressBar,
-    publish: bool,
     json: bool,
     totals: Totals,
 }
 
 impl Rebuild {
-    async fn all(mut self, wanted: Wanted) -> Result<Totals> {
-        match wanted.cases {
-            Some(named) => {
-                for page in named.chunks(PAGE) {
-                    self.page(page.to_vec()).await?;
-                }
-            }
-            None => self.every_case().await?,
-        }
-        self.progress.finish_and_clear();
-        Ok(self.totals)
-    }
-
-    async fn every_case(&mut self) -> Result<()> {
-        let mut last = None;
-        loop {
-            let mut connection = self.pool.acquire().await?;
-            let page = cases::page(&mut connection, last.as_ref(), PAGE as i64).await?;
-            drop(connection);
-            let Some(end) = page.last().cloned() else { return Ok(()) };
-            self.page(page).await?;
-            last = Some(end);
-        }
-    }
-
-    async fn page(&mut self, page: Vec<CaseId>) -> Result<()> {
-        let size = page.len() as u64;
-        let outcome = self.door.rebuild(page, self.publish).await?;
+    fn tell(&mut self, size: u64, outcome: &Outcome) -> Result<()> {
         for change in &outcome.changes {
             let line = if self.json { object(change).to_string() } else { line(change) };
             self.progress.suspend(|| say(&line))?;
@@ -130,7 +152,7 @@ impl Rebuild {
         for case in &outcome.parked {
             self.progress.suspend(|| eprintln!("{case} can't be decided: see `otodoke status`"));
         }
-        self.totals.add(size, &outcome);
+        self.totals.add(size, outcome);
         self.progress.inc(size);
         Ok(())
     }

@@ -56,6 +56,12 @@ fn by_state(state: &str) -> Class {
     }
 }
 
+/// Whether two transactions were in one another's way, and one was rolled back for it.
+pub fn is_conflict(error: &Error) -> bool {
+    let state = error.as_database_error().and_then(|error| error.code());
+    state.is_some_and(|state| state.starts_with("40"))
+}
+
 /// A sentence for an operator that quotes no data: a message of the database may.
 pub fn sentence(error: &Error) -> Cow<'static, str> {
     if Archived::of(error).is_some() {

@@ -33,6 +33,10 @@ pub struct Case {
     pub clock: Timestamp,
     /// Opened by this transaction: nothing is recorded of it.
     pub is_new: bool,
+    /// How many events its last decision read.
+    pub events: i64,
+    /// A wake-up will have it decided.
+    pub deferred: bool,
 }
 
 #[derive(FromRow)]
@@ -47,6 +51,8 @@ struct Row {
     version: i64,
     parked_attempts: i32,
     written: Option<Vec<u8>>,
+    events: i64,
+    deferred: bool,
     clock: SqlTime,
 }
 
@@ -90,7 +96,8 @@ async fn lock_open(
     // The inner query is no plain subquery, so each row's clock is read after its lock.
     let rows: Vec<Row> = sqlx::query_as(
         "WITH locked AS MATERIALIZED (
-             SELECT key, policy, opened_at, as_of, last_sequence, version, parked_attempts, written
+             SELECT key, policy, opened_at, as_of, last_sequence, version, parked_attempts, written,
+                 events, deferred
              FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
          SELECT l.*, p.content, clock_timestamp() AS clock
          FROM locked l LEFT JOIN policies p ON p.id = l.policy AND l.policy <> $2",
@@ -115,7 +122,7 @@ async fn open(
          WHERE NOT EXISTS (SELECT FROM pruned_cases gone WHERE gone.key = new.key)
          ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING
          RETURNING key, policy, opened_at, as_of, last_sequence, version, parked_attempts, written,
-             NULL::jsonb AS content, clock_timestamp() AS clock",
+             events, deferred, NULL::jsonb AS content, clock_timestamp() AS clock",
     )
     .bind(keys)
     .bind(current.id)
@@ -130,7 +137,7 @@ async fn open(
 pub async fn look(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Case>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.key, c.policy, c.opened_at, c.as_of, c.last_sequence, c.version,
-                c.parked_attempts, c.written, p.content, clock_timestamp() AS clock
+                c.parked_attempts, c.written, c.events, c.deferred, p.content, clock_timestamp() AS clock
          FROM cases c JOIN policies p ON p.id = c.policy WHERE c.key = $1",
     )
     .bind(case.key())
@@ -159,6 +166,8 @@ fn read(rows: Vec<Row>, current: Option<&Current>) -> Result<BTreeMap<CaseId, Ca
                 written: Written::from_bytes(row.written.as_deref()),
                 clock: Timestamp::from_chrono(row.clock),
                 is_new: false,
+                events: row.events,
+                deferred: row.deferred,
             };
             Ok((case_id(&row.key)?, case))
         })
@@ -174,6 +183,8 @@ pub struct Decided {
     pub last_sequence: i64,
     /// What the read model was given.
     pub written: Written,
+    /// How many events were read.
+    pub events: i64,
 }
 
 /// Remembers decisions; what was parked no longer is.
@@ -186,18 +197,29 @@ pub fn remember(writes: &mut Together, decided: &[Decided]) {
             "decided",
             "UPDATE cases SET as_of = new.as_of, next_at = new.next_at,
              last_sequence = new.last_sequence, version = cases.version + 1,
-             written = new.written,
+             written = new.written, events = new.events, deferred = false,
              parked_until = NULL, parked_attempts = 0, parked_error = NULL
          FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[],
-                     $5::bytea[])
-             AS new (key, as_of, next_at, last_sequence, written)
+                     $5::bytea[], $6::bigint[])
+             AS new (key, as_of, next_at, last_sequence, written, events)
          WHERE cases.key = new.key",
         )
         .bind(case_keys(decided.iter().map(|decided| &decided.case)))
         .bind(times(|decided| decided.as_of))
         .bind(times(|decided| decided.next_at))
         .bind(decided.iter().map(|decided| decided.last_sequence).collect::<Vec<_>>())
-        .bind(decided.iter().map(|decided| decided.written.to_bytes()).collect::<Vec<_>>());
+        .bind(decided.iter().map(|decided| decided.written.to_bytes()).collect::<Vec<_>>())
+        .bind(decided.iter().map(|decided| decided.events).collect::<Vec<_>>());
+}
+
+/// Notes that events have come that a wake-up will have decided.
+pub fn defer<'a>(writes: &mut Together, cases: impl IntoIterator<Item = &'a CaseId>) {
+    writes
+        .add(
+            "deferred",
+            "UPDATE cases SET version = version + 1, deferred = true WHERE key = ANY ($1)",
+        )
+        .bind(case_keys(cases));
 }
 
 /// Forgets what the read model was given: all of it is written at the next decision.

@@ -20,9 +20,8 @@ async fn settle(shop: &Shop) {
         let wake = woken.iter().map(|key| CaseId::from_key(key).unwrap()).collect();
         shop.door.apply(&Batch { wake, ..Batch::default() }).await.unwrap();
     }
-    pool.execute("DELETE FROM outbox").await.unwrap();
-    let publish = "UPDATE derived_events SET published_at = now()
-                   WHERE published_at IS NULL AND NOT suppressed";
+    let publish = "WITH sent AS (DELETE FROM outbox RETURNING position)
+                   INSERT INTO publications SELECT position, position, now() FROM sent";
     pool.execute(publish).await.unwrap();
 }
 
@@ -259,9 +258,9 @@ async fn what_is_open_stays() {
     shop.pool.execute(park).await.unwrap();
     place("O-unpublished").await;
     place("O-woken").await;
-    let publish = "DELETE FROM outbox WHERE case_key = 'o/O-woken'";
-    shop.pool.execute(publish).await.unwrap();
-    let publish = "UPDATE derived_events SET published_at = now() WHERE case_key = 'o/O-woken'";
+    let publish = "WITH sent AS (
+                       DELETE FROM outbox WHERE case_key = 'o/O-woken' RETURNING position)
+                   INSERT INTO publications SELECT position, position, now() FROM sent";
     shop.pool.execute(publish).await.unwrap();
     let wake =
         "INSERT INTO wake_ups (case_key, announce, due_at) VALUES ('o/O-woken', false, now())";

@@ -31,12 +31,15 @@ pub struct Load {
     pub events: usize,
     /// The messages look back on the time before it.
     pub now: Timestamp,
+    /// How many processors share it.
+    pub processors: u8,
 }
 
 impl Load {
     /// One that looks back from this moment.
     pub fn new(seed: u64, events: usize) -> Load {
-        Load { seed, events, now: Timestamp::from_chrono(chrono::Utc::now()) }
+        let now = Timestamp::from_chrono(chrono::Utc::now());
+        Load { seed, events, now, processors: 1 }
     }
 
     pub fn messages(&self) -> Workload {
@@ -55,11 +58,16 @@ pub async fn pass(
     preload(&stage.settings, load).await?;
     let meter = Meter::start(stage, pool).await?;
     let mut processor = program.start(&stage.settings)?;
+    let others: Vec<Processor> =
+        (1..load.processors).map(|_| program.start(&stage.settings)).collect::<Result<_>>()?;
     finished(pool, &mut processor).await?;
-    let cost = meter.read(pool, load.events, processor.cpu_seconds()).await?;
-    let cost = Cost { peak_mib: Some(processor.peak_mib()), ..cost };
-    processor.stop().await?;
-    Ok(cost)
+    let all = || std::iter::once(&processor).chain(&others);
+    let cost = meter.read(pool, load.events, all().map(Processor::cpu_seconds).sum()).await?;
+    let peak = all().map(Processor::peak_mib).fold(0.0, f64::max);
+    for processor in std::iter::once(processor).chain(others) {
+        processor.stop().await?;
+    }
+    Ok(Cost { peak_mib: Some(peak), ..cost })
 }
 
 /// Publishes all of it.

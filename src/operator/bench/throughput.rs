@@ -30,7 +30,11 @@ pub struct ThroughputArguments {
     /// What the workload is made from
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// Fail where the processor ever had more memory than that, however much waits
+    /// Processors that share the work, 1 to 8
+    #[arg(long, value_name = "COUNT", default_value_t = 1,
+          value_parser = clap::value_parser!(u8).range(1..=8))]
+    processors: u8,
+    /// Fail where a processor ever had more memory than that, however much waits
     #[arg(long, value_name = "MIB")]
     memory_limit: Option<u32>,
     /// One JSON object
@@ -44,6 +48,7 @@ pub async fn run(arguments: ThroughputArguments, settings: &Settings) -> Result<
     for number in 0..arguments.runs {
         eprintln!("run {} of {}", number + 1, arguments.runs);
         let load = Load::new(arguments.seed + u64::from(number), arguments.events);
+        let load = Load { processors: arguments.processors, ..load };
         let stage = Stage::set(settings).await?;
         let measured = measure(&stage, &program, &load).await;
         stage.clear().await?;
@@ -75,6 +80,7 @@ fn tell(arguments: &ThroughputArguments, runs: &[Cost]) -> Result<()> {
     if arguments.json {
         let object = json!({
             "benchmark": "throughput", "events": arguments.events, "seed": arguments.seed,
+            "processors": arguments.processors,
             "median": median(runs).json(), "runs": runs.iter().map(Cost::json).collect::<Vec<_>>(),
         });
         return Ok(say(&serde_json::to_string_pretty(&object)?)?);

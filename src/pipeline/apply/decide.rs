@@ -16,6 +16,8 @@ use crate::rules::{self, CaseId, Decision, Release};
 pub(super) struct Decided {
     pub now: Timestamp,
     pub orders: BTreeMap<Identifier, Order>,
+    /// How many events each case has.
+    pub sizes: BTreeMap<CaseId, i64>,
     pub decisions: BTreeMap<CaseId, Decision>,
 }
 
@@ -43,7 +45,13 @@ pub(super) async fn decide(
         let decide = || rules::decide_thread(&thread.id, messages, beside, &policy, as_of);
         note(pass, &mut decisions, case, guarded(decide));
     }
-    Ok(Decided { now: orders.now, orders: orders.orders, decisions })
+    let Orders { now, orders, .. } = orders;
+    let of_orders =
+        orders.iter().map(|(id, order)| (CaseId::Order(id.clone()), order.members.len()));
+    let of_threads =
+        threads.threads.iter().map(|t| (CaseId::Thread(t.id.clone()), t.messages.len()));
+    let sizes = of_orders.chain(of_threads).map(|(case, size)| (case, size as i64)).collect();
+    Ok(Decided { now, orders, sizes, decisions })
 }
 
 fn decide_order(

@@ -211,6 +211,8 @@ struct Pass<'a> {
     traces: HashMap<EventRef, Trace>,
     /// Cases to be decided in a later pass, and whether they are to announce their facts then.
     waking: BTreeMap<CaseId, bool>,
+    /// Large cases that got events, which a later pass will decide.
+    deferred: CaseSet,
     /// What is written at the end.
     writes: Together,
     restored: Restored,
@@ -227,6 +229,7 @@ impl<'a> Pass<'a> {
             parked: BTreeMap::new(),
             traces: HashMap::new(),
             waking: BTreeMap::new(),
+            deferred: CaseSet::new(),
             writes: Together::default(),
             restored: Restored::default(),
         }
@@ -300,6 +303,12 @@ impl<'a> Pass<'a> {
         self.waking.entry(case).or_insert(false);
     }
 
+    /// Whether a case is too large to be decided for each of its events. Its events are stored,
+    /// and decided together when the case is woken.
+    fn is_to_wait(&self, id: &CaseId) -> bool {
+        self.mode == Mode::Live && self.case(id).events >= LARGE && !self.batch.wake.contains(id)
+    }
+
     /// Another transaction has one of the case's groups, and neither sees the other: the case
     /// is to be decided again, and its facts to be announced, when that one has ended.
     fn settle(&mut self, case: CaseId) {
@@ -311,6 +320,11 @@ impl<'a> Pass<'a> {
         for (case, &announce) in &self.waking {
             let due_at = if announce { now + OTHERS_NEED } else { now };
             wake_ups.insert(case, WakeUp { case: case.clone(), announce, due_at });
+        }
+        for case in self.deferred.iter().filter(|case| !self.case(case).deferred) {
+            let due_at = now + respite(self.case(case).events);
+            let wake_up = WakeUp { case: case.clone(), announce: false, due_at };
+            wake_ups.entry(case).or_insert(wake_up);
         }
         // What a parked case has to announce is not forgotten.
         for case in self.parked.keys().filter(|case| self.announcing.contains(case)) {
@@ -336,6 +350,15 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// From how many events on a case is decided from time to time only: one that got thousands, by
+/// a script that went wild, would else take ever more of the time of all others.
+const LARGE: i64 = 1_000;
+
+/// How long a large case waits for its next decision: some ten times as long as that takes.
+fn respite(events: i64) -> Span {
+    Span::micros_of(events.saturating_mul(400))
+}
+
 /// How long a transaction that has a group's lock is given to end. Trying again costs little.
 const OTHERS_NEED: Span = Span::seconds(1);
 
@@ -347,6 +370,12 @@ fn patience(attempts: i32) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_larger_a_case_the_more_rarely_it_is_decided() {
+        assert_eq!(respite(LARGE).micros(), 400_000);
+        assert_eq!(respite(20_000), Span::seconds(8));
+    }
 
     #[test]
     fn a_parked_case_is_tried_ever_more_rarely_but_for_ever() {

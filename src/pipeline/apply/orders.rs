@@ -40,9 +40,12 @@ pub(super) async fn gather(
     fresh: &[&Accepted],
     threads: &Threads,
 ) -> Result<Orders, sqlx::Error> {
-    let decided = orders_of(pass, fresh, threads);
-    let locked: BTreeSet<Identifier> = decided.union(&threads.named).cloned().collect();
+    let changed = orders_of(pass, fresh, threads);
+    let locked: BTreeSet<Identifier> = changed.union(&threads.named).cloned().collect();
     pass.lock(conn, &cases(&locked)).await?;
+    let (waiting, decided): (BTreeSet<Identifier>, BTreeSet<Identifier>) =
+        changed.into_iter().partition(|id| pass.is_to_wait(&CaseId::Order(id.clone())));
+    pass.deferred.extend(cases(&waiting));
     let named: Vec<&Identifier> = locked.difference(&decided).collect();
     let recorded = identities::of_orders(conn, named).await?;
     let now = match pass.cases.values().map(|case| case.clock).max() {

@@ -59,6 +59,11 @@ impl Recent {
     /// Remembers an order as a transaction left it that has committed.
     pub fn put(&self, order: Identifier, known: Known) {
         let mut inner = self.lock();
+        // One that outgrew what is remembered of all is read anew.
+        if known.members.len() > EVENTS_MAX / 4 {
+            inner.remove(&order);
+            return;
+        }
         // A later transaction may have been faster to tell.
         if inner.orders.get(&order).is_some_and(|(_, other)| other.version > known.version) {
             return;
@@ -146,7 +151,7 @@ mod tests {
         }
         let kept = (0..10).filter(|n| recent.take(&id(&format!("O{n}")), 1).is_some());
         assert_eq!(kept.collect::<Vec<_>>(), [6, 7, 8, 9]);
-        recent.put(id("large"), known(1, EVENTS_MAX + 1));
+        recent.put(id("large"), known(1, EVENTS_MAX / 4 + 1));
         assert!(recent.take(&id("large"), 1).is_none());
         for round in 0..10_000 {
             recent.put(id("O1"), known(round, 1));

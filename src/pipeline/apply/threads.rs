@@ -57,6 +57,8 @@ pub(super) async fn place(
         return Ok(Threads::default());
     }
     pass.lock(conn, &cases).await?;
+    let (waiting, cases): (CaseSet, CaseSet) =
+        cases.into_iter().partition(|case| pass.is_to_wait(case));
     let by_thread = load(pass, conn, &cases, fresh).await?;
     let new_asked = record_asked(pass, conn, &cases, &by_thread).await?;
     let neighbours = read_neighbours(conn, &by_thread, fresh).await?;
@@ -65,6 +67,13 @@ pub(super) async fn place(
         let beside = neighbours.of(&messages.events);
         place_thread(pass, &mut threads, id, messages, beside);
     }
+    for accepted in fresh {
+        let case = thread_id(&accepted.event).cloned().map(CaseId::Thread);
+        if let Some(case) = case.filter(|case| waiting.contains(case)) {
+            threads.placements.insert(accepted.key_digest, at_home(case));
+        }
+    }
+    pass.deferred.extend(waiting);
     Ok(threads)
 }
 
@@ -100,7 +109,10 @@ async fn load(
             Err(unreadable) => pass.park(&unreadable.case, unreadable.problem),
         }
     }
-    let new = fresh.iter().filter(|accepted| thread_id(&accepted.event).is_some());
+    let new = fresh.iter().filter(|accepted| {
+        let thread = thread_id(&accepted.event).cloned();
+        thread.is_some_and(|thread| cases.contains(&CaseId::Thread(thread)))
+    });
     messages.extend(new.map(|new| (new.event.clone(), new.key_digest, None)));
     messages.sort_by(|(a, ..), (b, ..)| a.position().cmp(&b.position()));
     let mut by_thread: ByThread = cases

@@ -202,10 +202,14 @@ fn write_cases(
             next_at: decision.next_at,
             last_sequence: differences[case].last_sequence,
             written: written.remove(case).unwrap_or_default(),
+            events: decided.sizes.get(case).copied().unwrap_or(0),
         })
         .collect();
     if !rows.is_empty() {
         cases::remember(writes, &rows);
+    }
+    if !pass.deferred.is_empty() {
+        cases::defer(writes, &pass.deferred);
     }
     let woken = pass.wake_ups(decided.now);
     if !woken.is_empty() {
