@@ -35,7 +35,9 @@ async fn place_overdue(shop: &Shop) {
     for statement in [
         "DELETE FROM outbox WHERE type = 'shipment-overdue'",
         "DELETE FROM derived_events WHERE type = 'shipment-overdue'",
-        "UPDATE cases SET next_at = '2026-03-05T00:01:00Z' WHERE key = 'o/O-0'",
+        // A new version: what is remembered of it is out of date.
+        "UPDATE cases SET next_at = '2026-03-05T00:01:00Z', version = version + 1
+         WHERE key = 'o/O-0'",
     ] {
         let done = sqlx::query(statement).execute(&shop.pool).await.unwrap();
         assert_eq!(done.rows_affected(), 1, "{statement}");
