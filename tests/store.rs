@@ -439,6 +439,27 @@ async fn the_outbox_keeps_the_order_of_a_case_and_marks_what_was_confirmed() {
 }
 
 #[tokio::test]
+async fn what_a_door_remembers_of_an_order_is_not_believed_once_another_has_changed_it() {
+    with_database(async |pool| {
+        let (one, other) = (door(&pool).await, door(&pool).await);
+        let package = |package: &str| {
+            let data = json!({ "order_id": "o1", "package_id": package });
+            received("shipment-dispatched", package, "2026-03-03T00:00:00Z", data)
+        };
+        send(&one, &pool, vec![placed("o1", "B1", "2026-03-01T00:00:00Z")]).await;
+        send(&other, &pool, vec![package("p1")]).await;
+        send(&one, &pool, vec![package("p2")]).await;
+        send(&other, &pool, vec![package("p3")]).await;
+        let packages = "SELECT string_agg(package_id, ' ' ORDER BY package_id)
+                        FROM read_model.packages";
+        assert_eq!(value(&pool, packages).await, "p1 p2 p3");
+        let cases = "SELECT events || ' ' || version FROM cases WHERE key = 'o/o1'";
+        assert_eq!(value(&pool, cases).await, "4 4");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_case_of_thousands_of_events_is_decided_from_time_to_time_and_holds_up_nobody() {
     with_database(async |pool| {
         let door = door(&pool).await;

@@ -164,16 +164,15 @@ async fn dead(conn: &mut PgConnection) -> Result<(i64, i64)> {
 }
 
 async fn derivations(conn: &mut PgConnection, since: Option<SqlTime>) -> Result<Derivations> {
-    sqlx::query_as(
-        "SELECT count(*) AS recorded,
-                count(*) FILTER (
-                    WHERE (SELECT run.first FROM publications run WHERE run.last >= d.position
-                           ORDER BY run.last LIMIT 1) <= d.position) AS published,
+    sqlx::query_as(concat!(
+        "SELECT count(*) AS recorded, count(*) FILTER (WHERE ",
+        is_published!(),
+        ") AS published,
                 count(*) FILTER (WHERE suppressed) AS suppressed,
                 (SELECT count(*) FROM outbox
                  WHERE derived AND ($1::timestamptz IS NULL OR queued_at >= $1)) AS waiting
-         FROM derived_events d WHERE $1::timestamptz IS NULL OR recorded_at >= $1",
-    )
+         FROM derived_events d WHERE $1::timestamptz IS NULL OR recorded_at >= $1"
+    ))
     .persistent(false)
     .bind(since)
     .fetch_one(conn)
@@ -195,8 +194,8 @@ pub struct Oddities {
     pub uneven: BTreeMap<String, Named>,
     /// Events of the history that have no key.
     pub without_key: Named,
-    /// Keys that have no event in the history, and are not archived; not looked for where only a stretch of time is
-    /// looked at, since a key doesn't say when it came.
+    /// Keys that have no event in the history, and are not archived; not looked for where only a
+    /// stretch of time is looked at, since a key doesn't say when it came.
     pub without_history: Named,
     /// Derived events that are neither published nor on their way, nor recorded only.
     pub unsent: Named,
@@ -251,21 +250,25 @@ const WITHOUT_HISTORY: &str = "SELECT count(*) OVER (), encode(key, 'hex') FROM 
       AND NOT EXISTS (SELECT FROM history WHERE history.key = event_keys.key)
     LIMIT $1";
 
-const UNSENT: &str = "SELECT count(*) OVER (), event_id::text FROM derived_events d
+const UNSENT: &str = concat!(
+    "SELECT count(*) OVER (), event_id::text FROM derived_events d
     WHERE ($2::timestamptz IS NULL OR recorded_at >= $2)
-      AND NOT suppressed
-      AND (SELECT run.first FROM publications run WHERE run.last >= d.position
-           ORDER BY run.last LIMIT 1) <= d.position IS NOT TRUE
+      AND NOT suppressed AND ",
+    is_published!(),
+    " IS NOT TRUE
       AND NOT EXISTS (SELECT FROM outbox o WHERE o.derived AND o.event_id = d.event_id)
-    LIMIT $1";
+    LIMIT $1"
+);
 
-const UNFOUNDED: &str = "SELECT count(*) OVER (), event_id::text FROM outbox o
+const UNFOUNDED: &str = concat!(
+    "SELECT count(*) OVER (), event_id::text FROM outbox o
     WHERE $2::timestamptz IS NULL AND derived
       AND NOT EXISTS (SELECT FROM derived_events d WHERE d.event_id = o.event_id
-                      AND NOT d.suppressed
-                      AND (SELECT run.first FROM publications run WHERE run.last >= d.position
-                           ORDER BY run.last LIMIT 1) <= d.position IS NOT TRUE)
-    LIMIT $1";
+                      AND NOT d.suppressed AND ",
+    is_published!(),
+    " IS NOT TRUE)
+    LIMIT $1"
+);
 
 async fn named(
     conn: &mut PgConnection,

@@ -3,9 +3,7 @@
 //!
 //! Each order has six events, from its placing to its delivery, and two derived ones. Sellers are
 //! those of the benchmark's workload, buyers and orders are others, so that nothing that is
-//! filled in is ever decided again. Of a table's columns only those are written that there are.
-
-use std::collections::HashSet;
+//! filled in is ever decided again.
 
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -247,7 +245,6 @@ fn sources(filling: &Filling) -> Vec<Source> {
                 ("cause_id", "'filled-' || number || '-' || step"),
                 ("suppressed", "false"),
                 ("recorded_at", "at + step * interval '5 hours'"),
-                ("published_at", "at + step * interval '5 hours'"),
                 // What was numbered before all to come, and is published.
                 ("position", "-(n * 2 + step)"),
             ],
@@ -317,19 +314,7 @@ pub async fn fill(
     months(conn, filling).await?;
     for source in sources(filling) {
         told(source.table);
-        let there: Vec<String> = sqlx::query_scalar(
-            "SELECT attname::text FROM pg_attribute
-             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-        )
-        .bind(source.table)
-        .fetch_all(&mut *conn)
-        .await?;
-        let there: HashSet<&str> = there.iter().map(String::as_str).collect();
-        let (names, values): (Vec<&str>, Vec<&str>) =
-            source.columns.iter().filter(|(name, _)| there.contains(name)).copied().unzip();
-        if names.is_empty() {
-            continue;
-        }
+        let (names, values): (Vec<&str>, Vec<&str>) = source.columns.iter().copied().unzip();
         let (table, rows) = (source.table, &source.rows);
         let (names, values) = (names.join(", "), values.join(", "));
         let insert = format!("INSERT INTO {table} ({names}) SELECT {values} FROM {rows}");
@@ -342,7 +327,7 @@ pub async fn fill(
     Ok(())
 }
 
-/// Where the history is in a table for each month, those of the filled months are made.
+/// Makes the history's tables of the filled months.
 async fn months(conn: &mut PgConnection, filling: &Filling) -> Result<()> {
     let months: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
         "SELECT format('CREATE TABLE IF NOT EXISTS history_%s PARTITION OF history
@@ -350,7 +335,6 @@ async fn months(conn: &mut PgConnection, filling: &Filling) -> Result<()> {
                     to_char(month, 'YYYY_MM'), month, (month + interval '1 month')::date)
          FROM (SELECT DISTINCT date_trunc('month', at AT TIME ZONE 'UTC')::date AS month
                FROM {}) months
-         WHERE EXISTS (SELECT FROM pg_class WHERE oid = 'history'::regclass AND relkind = 'p')
          ORDER BY month",
         orders(filling)
     )))

@@ -6,6 +6,14 @@
 //! a row should say, and never read this machine's clock: the database's is the same
 //! for all processors.
 
+/// Whether the message of a derived event `d` is published: its position is within a run.
+macro_rules! is_published {
+    () => {
+        "(SELECT run.first FROM publications run WHERE run.last >= d.position
+          ORDER BY run.last LIMIT 1) <= d.position"
+    };
+}
+
 pub mod audit;
 pub mod balance;
 pub mod cases;

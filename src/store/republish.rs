@@ -75,8 +75,9 @@ macro_rules! meant {
             $select,
             " FROM derived_events d
               WHERE withdrawn_at IS NULL AND ((suppressed AND $1)
-                     OR (SELECT run.first FROM publications run WHERE run.last >= d.position
-                         ORDER BY run.last LIMIT 1) <= d.position)
+                     OR ",
+            is_published!(),
+            ")
                 AND (cardinality($2::text[]) = 0 OR type = ANY ($2))
                 AND ($3::text IS NULL OR seller_id = $3)
                 AND ($4::timestamptz IS NULL OR time >= $4)

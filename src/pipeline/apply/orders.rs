@@ -165,8 +165,9 @@ async fn read(
         order.before.releases.insert(release);
     }
     for event in derived_events::of_cases(conn, &set).await? {
-        let order = event.case.order_id().and_then(|id| orders.get_mut(id));
-        order.into_iter().for_each(|order| order.before.derived.push(event.clone()));
+        if let Some(order) = event.case.order_id().and_then(|id| orders.get_mut(id)) {
+            order.before.derived.push(event);
+        }
     }
     Ok(orders)
 }
