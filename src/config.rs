@@ -275,7 +275,7 @@ pub struct PipelineSettings {
         value_name = "MESSAGES"
     )]
     pub prefetch: u16,
-    /// Connections to the database, 4 to 64
+    /// Connections to the database beside one for each lane, 4 to 64
     #[arg(
         long,
         global = true,

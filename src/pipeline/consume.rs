@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Batch, Interrupted, Received};
+use super::apply::{Batch, Door, Interrupted, Received};
 use super::dealer::{Dealer, Keys, keys};
 use super::watch::Backlog;
 use super::{Shared, given_up};
@@ -226,6 +226,7 @@ impl Lanes {
                 acks: acks.clone(),
                 inbox,
                 waiting: Vec::new(),
+                door: shared.own_door(),
                 number,
                 dealer: dealer.clone(),
                 worked: worked.clone(),
@@ -325,6 +326,7 @@ struct Lane {
     inbox: mpsc::UnboundedReceiver<Taken>,
     /// Taken from the inbox, but too much for the last batch.
     waiting: Vec<Taken>,
+    door: Door,
     number: usize,
     dealer: SharedDealer,
     worked: Arc<AtomicBool>,
@@ -381,7 +383,7 @@ impl Lane {
         let mut rest = vec![Batch { received, ..Batch::default() }];
         while let Some(mut batch) = rest.pop() {
             batch.held = self.shared.deadlines_are_held();
-            match self.shared.apply(batch).await {
+            match self.shared.apply_by(&self.door, batch).await {
                 Ok(()) => outage.over(),
                 Err(mut interrupted) => {
                     if !interrupted.may_pass || begun.elapsed() > HELD_MESSAGES {

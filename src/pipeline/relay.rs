@@ -11,13 +11,14 @@ use std::time::Duration;
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::pauses::Pauses;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
-use crate::contract::{DerivedType, EventDeadLettered};
+use crate::contract::{DerivedType, EventDeadLettered, Timestamp};
 use crate::retry::{Causes, Outage};
 use crate::store::outbox::{self, Extent, LANES, Place, Queued};
 
@@ -71,6 +72,7 @@ struct Session {
     floors: Floors,
     pauses: Pauses,
     publisher: Publisher,
+    leaving: Leaving,
 }
 
 impl Session {
@@ -84,6 +86,7 @@ impl Session {
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
         outbox::prepare(&mut leases).await?;
+        let leaving = Leaving::through(shared.pool.acquire().await?);
         Ok(Session {
             shared: shared.clone(),
             leases,
@@ -92,6 +95,7 @@ impl Session {
             floors: Floors::default(),
             pauses: Pauses::default(),
             publisher,
+            leaving,
         })
     }
 
@@ -110,7 +114,7 @@ impl Session {
             outage.over();
             if done == 0 && !let_go {
                 if stop.is_cancelled() {
-                    return Ok(());
+                    return Ok(self.leaving.settle().await?);
                 }
                 rest(&self.shared.outbox_filled, stop).await;
             }
@@ -138,6 +142,8 @@ impl Session {
         let from = self.floors.of(&self.lanes);
         let queued = outbox::next(&mut self.leases, &from, FETCH).await?;
         self.floors.note(&self.lanes, &queued);
+        let queued: Vec<Queued> =
+            queued.into_iter().filter(|message| !self.leaving.has(message.place())).collect();
         let mut done = queued.len();
         let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
         done -= queued.len();
@@ -161,9 +167,7 @@ impl Session {
         }
         done += confirmed.len();
         if !confirmed.is_empty() {
-            // One statement for all rounds: what a crash before it leaves is sent again.
-            let now = self.shared.clock.now();
-            outbox::confirm(&mut self.leases, &confirmed, now).await?;
+            self.leaving.take_out(confirmed, self.shared.clock.now()).await?;
         }
         if refused.is_empty() {
             return Ok(done);
@@ -178,6 +182,46 @@ impl Session {
         let messages: Vec<Outgoing> =
             round.iter().map(|queued| outgoing(&exchange, queued)).collect();
         self.publisher.publish_all(&messages).await
+    }
+}
+
+/// What the broker has confirmed, on its way out of the outbox. The next look needn't wait for
+/// that, and so passes over what it finds of it. What a crash leaves behind is sent again.
+struct Leaving {
+    places: HashSet<Place>,
+    /// Takes out what is leaving, and gives the connection back.
+    task: JoinHandle<Result<PoolConnection<Postgres>, sqlx::Error>>,
+}
+
+impl Leaving {
+    fn through(connection: PoolConnection<Postgres>) -> Leaving {
+        Leaving { places: HashSet::new(), task: tokio::spawn(async { Ok(connection) }) }
+    }
+
+    fn has(&self, place: Place) -> bool {
+        self.places.contains(&place)
+    }
+
+    /// Begins to take messages out, once those before are. One statement for all of them.
+    async fn take_out(&mut self, confirmed: Vec<Place>, now: Timestamp) -> Result<(), sqlx::Error> {
+        let mut connection = self.ended().await?;
+        self.places = confirmed.iter().copied().collect();
+        self.task = tokio::spawn(async move {
+            outbox::confirm(&mut connection, &confirmed, now).await?;
+            Ok(connection)
+        });
+        Ok(())
+    }
+
+    /// Waits until all are taken out.
+    async fn settle(&mut self) -> Result<(), sqlx::Error> {
+        let connection = self.ended().await?;
+        *self = Leaving::through(connection);
+        Ok(())
+    }
+
+    async fn ended(&mut self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        (&mut self.task).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 }
 

@@ -73,6 +73,11 @@ impl Shared {
         }
     }
 
+    /// A door for who goes through it all the time.
+    pub fn own_door(&self) -> Door {
+        self.door.with_own_connection()
+    }
+
     /// Whether it stopped because going on would help nobody.
     pub fn is_halted(&self) -> bool {
         self.halted.load(Ordering::Relaxed)
@@ -81,9 +86,14 @@ impl Shared {
     /// Through the door; what it came to is counted, and who has to do with it is nudged.
     /// What can't be done now is in the error. If waiting doesn't help, all parts stop.
     pub async fn apply(&self, batch: Batch) -> Result<(), Box<Interrupted>> {
+        self.apply_by(&self.door, batch).await
+    }
+
+    /// The same, by a door of the caller's own.
+    pub async fn apply_by(&self, door: &Door, batch: Batch) -> Result<(), Box<Interrupted>> {
         let (begun, events) = (Instant::now(), batch.received.len());
         let newest = newest(&batch);
-        let applied = self.door.apply_isolating(batch).await;
+        let applied = door.apply_isolating(batch).await;
         let (done, interrupted) = match applied {
             Ok(outcome) => (outcome, None),
             Err(mut interrupted) => (std::mem::take(&mut interrupted.done), Some(interrupted)),

@@ -2,6 +2,10 @@
 //! trip, however many tables it goes to.
 //!
 //! All of them see the tables as they are before any of them, so no two may touch one row.
+//!
+//! Every set of parts is a statement of its own to the database, which plans it once by
+//! connection; that takes longer than doing it. So what is often written is always a part,
+//! also where there is nothing to write now.
 
 use std::fmt::Write;
 

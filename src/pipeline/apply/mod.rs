@@ -171,6 +171,14 @@ impl Door {
         Door { archive, ..self }
     }
 
+    /// The same door by a connection of its own, for who goes through it all the time: a
+    /// connection plans each statement once, and it needn't be asked first whether it lives.
+    pub fn with_own_connection(&self) -> Door {
+        let options = self.pool.options().clone().max_connections(1).test_before_acquire(false);
+        let pool = options.connect_lazy_with((*self.pool.connect_options()).clone());
+        Door { pool, ..self.clone() }
+    }
+
     /// Does a batch as a whole, or nothing of it. After it returned, everything in it may be
     /// acknowledged; after an error, nothing. The same batch again changes nothing.
     pub async fn apply(&self, batch: &Batch) -> Result<Outcome, sqlx::Error> {
@@ -267,6 +275,11 @@ impl<'a> Pass<'a> {
         let locked = store::cases::lock(conn, cases, &self.door.policy).await?;
         self.cases.extend(locked);
         Ok(())
+    }
+
+    /// Whether cases are in hand, so that something of them is to be written.
+    fn has_cases(&self) -> bool {
+        !self.cases.is_empty()
     }
 
     /// What is known of an order that is locked, if it is as it is now.

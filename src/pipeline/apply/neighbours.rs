@@ -35,9 +35,7 @@ pub(super) async fn tell(
         return Ok(());
     }
     let new: Vec<&Identity> = orders.newly_identified().map(|(new, _)| new).collect();
-    if !new.is_empty() {
-        identities::record(&mut pass.writes, &new);
-    }
+    identities::record(&mut pass.writes, &new);
     let releases = record_releases(conn, orders, decisions).await?;
     let news = gather(pass, orders, &releases);
     let busy = groups::try_lock(conn, &news.groups.values().flatten().copied().collect()).await?;

@@ -53,7 +53,7 @@ pub(super) async fn gather(
         None => store::clock(conn).await?,
     };
     let entries: Vec<_> = fresh.iter().map(|new| new_entry(pass, new, threads)).collect();
-    if !entries.is_empty() {
+    if pass.has_cases() {
         history::insert(&mut pass.writes, &entries, now);
     }
     if !threads.moves.is_empty() {

@@ -50,7 +50,7 @@ pub(super) async fn write(
         if pass.mode == Mode::Live {
             left = orders_left(&pass, &mut decided, &differences);
         }
-        write_derived(&mut writes, differences, alerts, now, &mut outcome);
+        write_derived(&pass, &mut writes, differences, alerts, now, &mut outcome);
     }
     count(&pass, &mut writes, admission, now, &mut outcome);
     writes.execute(conn).await?;
@@ -73,7 +73,9 @@ fn write_rows(
         };
         written.insert(case.clone(), rows.add(case, decision, before));
     }
-    rows.write(writes, decided.now);
+    if pass.has_cases() {
+        rows.write(writes, decided.now);
+    }
     written
 }
 
@@ -156,6 +158,7 @@ fn changes(case: &CaseId, difference: &Difference) -> Vec<Change> {
 
 /// Records what is derived and withdrawn, and queues the messages that tell of it.
 fn write_derived(
+    pass: &Pass<'_>,
     writes: &mut Together,
     differences: Differences,
     alerts: Vec<NewMessage>,
@@ -174,13 +177,11 @@ fn write_derived(
         let name = kind.map_or(EventDeadLettered::TYPE, DerivedType::name);
         *outcome.queued.entry(name).or_default() += 1;
     }
-    if !withdrawn.is_empty() {
-        derived_events::withdraw(writes, &withdrawn, now);
-    }
-    if !messages.is_empty() || !new.is_empty() {
+    if pass.has_cases() || !messages.is_empty() {
         outbox::queue(writes, &messages, now);
     }
-    if !new.is_empty() {
+    if pass.has_cases() {
+        derived_events::withdraw(writes, &withdrawn, now);
         derived_events::record(writes, &new, now);
     }
 }
@@ -205,7 +206,7 @@ fn write_cases(
             events: decided.sizes.get(case).copied().unwrap_or(0),
         })
         .collect();
-    if !rows.is_empty() {
+    if pass.has_cases() {
         cases::remember(writes, &rows);
     }
     if !pass.deferred.is_empty() {

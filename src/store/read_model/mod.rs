@@ -63,8 +63,8 @@ impl<'a> Rows<'a> {
         compared.now
     }
 
-    /// Writes the rows: a statement for each table that has some, and one for each that may have
-    /// some too many.
+    /// Writes the rows: a statement for each table that often has some, one for each other that
+    /// has some now, and one for each that may have some too many.
     pub fn write(&self, writes: &mut Together, now: Timestamp) {
         tables::threads(writes, &self.threads);
         tables::orders(writes, &self.orders, now);

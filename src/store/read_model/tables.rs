@@ -51,9 +51,6 @@ pub(super) fn orders(writes: &mut Together, table: &Table<'_, OrderState>, now: 
             .bind(&table.outdated)
             .bind(table.of());
     }
-    if table.rows.is_empty() {
-        return;
-    }
     writes
         .add(
             "orders_written",
@@ -124,9 +121,6 @@ pub(super) fn order_lines(writes: &mut Together, table: &Table<'_, LineState>) {
             .bind(table.of())
             .bind(lines());
     }
-    if table.rows.is_empty() {
-        return;
-    }
     writes
         .add(
             "order_lines_written",
@@ -169,9 +163,6 @@ pub(super) fn packages(writes: &mut Together, table: &Table<'_, PackageState>) {
             .bind(&table.outdated)
             .bind(table.of())
             .bind(packages());
-    }
-    if table.rows.is_empty() {
-        return;
     }
     writes.add(
         "packages_written",
