@@ -3,7 +3,7 @@
 #[path = "store_support/mod.rs"]
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use otodoke::contract::RejectionCode;
 use otodoke::pipeline::apply::{Batch, ChangeKind};
@@ -419,13 +419,13 @@ async fn the_outbox_keeps_the_order_of_a_case_and_marks_what_was_confirmed() {
         send(&door, &pool, vec![event]).await;
         let mut conn = pool.acquire().await.unwrap();
         let lane = outbox::lane_of("o/o1");
-        let queued = outbox::next(&mut conn, &[(lane, 0)], 9).await.unwrap();
+        let queued = outbox::next(&mut conn, &[(lane, 0)], &HashSet::new(), 9).await.unwrap();
         let types: Vec<_> = queued.iter().map(|queued| queued.event_type.as_str()).collect();
         assert_eq!(types, ["shipment-required", "ship-notice-required"]);
         assert_eq!(queued[0].routing_key, "shipment-required.S1");
         let others: Vec<_> =
             (0..outbox::LANES).filter(|other| *other != lane).map(|other| (other, 0)).collect();
-        assert!(outbox::next(&mut conn, &others, 9).await.unwrap().is_empty());
+        assert!(outbox::next(&mut conn, &others, &HashSet::new(), 9).await.unwrap().is_empty());
         let now = store::clock(&mut conn).await.unwrap();
         outbox::confirm(&mut conn, &[queued[0].place()], now).await.unwrap();
         let published = "SELECT string_agg(type, ',') FROM read_model.derived_events

@@ -17,6 +17,10 @@ use crate::masking::masked_url;
 /// How often either side shows that it is alive, in seconds, where the address sets nothing.
 /// A dead connection is noticed within twice that time.
 const HEARTBEAT_SECONDS: u16 = 15;
+/// The longest frame, in bytes, where the address sets nothing: the broker's own limit, unless
+/// that was changed. Where the client learns it from the broker, it enlarges its buffers (32
+/// frames each way) and fills them with zeros: 8 MB of each connection, used or not.
+const FRAME_MAX: u32 = 131_072;
 /// How long opening a connection may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the broker may take to answer a request.
@@ -92,6 +96,7 @@ fn parse(url: &str) -> Result<AMQPUri, BrokerError> {
     // Without it the client's thread outlives our deadline by minutes.
     let milliseconds = CONNECT_DEADLINE.as_millis().try_into().expect("a deadline of seconds");
     uri.query.connection_timeout.get_or_insert(milliseconds);
+    uri.query.frame_max.get_or_insert(FRAME_MAX);
     Ok(uri)
 }
 

@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::pauses::Pauses;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
-use crate::contract::{DerivedType, EventDeadLettered, Timestamp};
+use crate::contract::{DerivedType, EventDeadLettered};
 use crate::retry::{Causes, Outage};
 use crate::store::outbox::{self, Extent, LANES, Place, Queued};
 
@@ -26,6 +25,12 @@ use crate::store::outbox::{self, Extent, LANES, Place, Queued};
 const FETCH: i64 = 200;
 /// How long the outbox goes unlooked at where nobody nudges: by another process's commits, mostly.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How many confirmed messages are taken out of the outbox without waiting for more.
+const WORTH_A_COMMIT: usize = 100;
+/// How long fewer wait.
+const LINGER: Duration = Duration::from_millis(20);
+/// How many may be on their way out before the relay waits for them: each look passes over them.
+const LEAVING_MAX: usize = 200;
 /// How often a processor asks for lanes that it hasn't got, and for what is paused.
 const LEASE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -86,7 +91,7 @@ impl Session {
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
         outbox::prepare(&mut leases).await?;
-        let leaving = Leaving::through(shared.pool.acquire().await?);
+        let leaving = Leaving::through(shared.pool.acquire().await?, shared.clone());
         Ok(Session {
             shared: shared.clone(),
             leases,
@@ -139,11 +144,10 @@ impl Session {
     /// overtakes an earlier one of its case that the broker refuses. How many were sent, or
     /// held since their type is paused.
     async fn send(&mut self) -> Result<usize, RelayError> {
-        let from = self.floors.of(&self.lanes);
-        let queued = outbox::next(&mut self.leases, &from, FETCH).await?;
+        self.leaving.note().await?;
+        let (from, leaving) = (self.floors.of(&self.lanes), &self.leaving.places);
+        let queued = outbox::next(&mut self.leases, &from, leaving, FETCH).await?;
         self.floors.note(&self.lanes, &queued);
-        let queued: Vec<Queued> =
-            queued.into_iter().filter(|message| !self.leaving.has(message.place())).collect();
         let mut done = queued.len();
         let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
         done -= queued.len();
@@ -167,7 +171,7 @@ impl Session {
         }
         done += confirmed.len();
         if !confirmed.is_empty() {
-            self.leaving.take_out(confirmed, self.shared.clock.now()).await?;
+            self.leaving.leave(confirmed);
         }
         if refused.is_empty() {
             return Ok(done);
@@ -185,43 +189,70 @@ impl Session {
     }
 }
 
-/// What the broker has confirmed, on its way out of the outbox. The next look needn't wait for
-/// that, and so passes over what it finds of it. What a crash leaves behind is sent again.
+/// What the broker has confirmed, on its way out of the outbox by a connection of its own: the
+/// next look needn't wait for that, and passes it over. What a crash leaves behind is sent again.
 struct Leaving {
     places: HashSet<Place>,
-    /// Takes out what is leaving, and gives the connection back.
-    task: JoinHandle<Result<PoolConnection<Postgres>, sqlx::Error>>,
+    confirmed: mpsc::UnboundedSender<Vec<Place>>,
+    gone: mpsc::UnboundedReceiver<Result<Vec<Place>, sqlx::Error>>,
 }
 
 impl Leaving {
-    fn through(connection: PoolConnection<Postgres>) -> Leaving {
-        Leaving { places: HashSet::new(), task: tokio::spawn(async { Ok(connection) }) }
+    fn through(connection: PoolConnection<Postgres>, shared: Arc<Shared>) -> Leaving {
+        let (confirmed, places) = mpsc::unbounded_channel();
+        let (told, gone) = mpsc::unbounded_channel();
+        tokio::spawn(take_out(connection, shared, places, told));
+        Leaving { places: HashSet::new(), confirmed, gone }
     }
 
-    fn has(&self, place: Place) -> bool {
-        self.places.contains(&place)
-    }
-
-    /// Begins to take messages out, once those before are. One statement for all of them.
-    async fn take_out(&mut self, confirmed: Vec<Place>, now: Timestamp) -> Result<(), sqlx::Error> {
-        let mut connection = self.ended().await?;
-        self.places = confirmed.iter().copied().collect();
-        self.task = tokio::spawn(async move {
-            outbox::confirm(&mut connection, &confirmed, now).await?;
-            Ok(connection)
-        });
+    /// Notes what is gone by now. To be called before the outbox is looked at.
+    async fn note(&mut self) -> Result<(), sqlx::Error> {
+        while self.places.len() > LEAVING_MAX || !self.gone.is_empty() {
+            self.wait().await?;
+        }
         Ok(())
     }
 
-    /// Waits until all are taken out.
+    fn leave(&mut self, confirmed: Vec<Place>) {
+        self.places.extend(&confirmed);
+        // Where nobody takes it, `wait` says why.
+        _ = self.confirmed.send(confirmed);
+    }
+
+    /// Waits until all is gone.
     async fn settle(&mut self) -> Result<(), sqlx::Error> {
-        let connection = self.ended().await?;
-        *self = Leaving::through(connection);
+        while !self.places.is_empty() {
+            self.wait().await?;
+        }
         Ok(())
     }
 
-    async fn ended(&mut self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        (&mut self.task).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    async fn wait(&mut self) -> Result<(), sqlx::Error> {
+        let gone = self.gone.recv().await.unwrap_or(Err(sqlx::Error::WorkerCrashed))?;
+        gone.iter().for_each(|place| _ = self.places.remove(place));
+        Ok(())
+    }
+}
+
+/// Takes out what is confirmed. Nobody waits for it, so it waits for more where that is little:
+/// each time costs a commit.
+async fn take_out(
+    mut connection: PoolConnection<Postgres>,
+    shared: Arc<Shared>,
+    mut confirmed: mpsc::UnboundedReceiver<Vec<Place>>,
+    gone: mpsc::UnboundedSender<Result<Vec<Place>, sqlx::Error>>,
+) {
+    while let Some(mut places) = confirmed.recv().await {
+        if places.len() < WORTH_A_COMMIT {
+            tokio::time::sleep(LINGER).await;
+        }
+        while let Ok(more) = confirmed.try_recv() {
+            places.extend(more);
+        }
+        let done = outbox::confirm(&mut connection, &places, shared.clock.now()).await;
+        if gone.send(done.map(|()| places)).is_err() {
+            return;
+        }
     }
 }
 

@@ -54,6 +54,7 @@ struct Row {
     events: i64,
     deferred: bool,
     clock: SqlTime,
+    is_new: bool,
 }
 
 /// Locks cases in the order of their keys, and opens those that aren't there with the current
@@ -61,22 +62,22 @@ struct Row {
 ///
 /// Fails with [`Archived`] where one was archived.
 ///
-/// One statement where all are there, two where some are new. The threads of a transaction are
-/// locked before its orders; a transaction that keeps to this waits in a circle only with one
-/// that opens the same cases at the same moment, which the database ends.
+/// One statement; one more where another transaction opens the same case at the same moment. The
+/// threads of a transaction are locked before its orders; a transaction that keeps to this waits
+/// in a circle only with one that opens the same cases at the same moment, which the database
+/// ends.
 pub async fn lock(
     conn: &mut PgConnection,
     cases: &CaseSet,
     current: &Current,
 ) -> Result<BTreeMap<CaseId, Case>> {
-    let mut locked = lock_open(conn, case_keys(cases), current).await?;
-    let missing = |locked: &BTreeMap<CaseId, Case>| {
-        case_keys(cases.iter().filter(|case| !locked.contains_key(*case)))
-    };
-    let new = missing(&locked);
-    if !new.is_empty() {
-        locked.extend(open(conn, new, current).await?);
-        locked.extend(lock_open(conn, missing(&locked), current).await?);
+    let mut locked = BTreeMap::new();
+    for _ in 0..2 {
+        let missing = case_keys(cases.iter().filter(|case| !locked.contains_key(*case)));
+        if missing.is_empty() {
+            return Ok(locked);
+        }
+        locked.extend(lock_or_open(conn, missing, current).await?);
     }
     if locked.len() < cases.len() {
         let gone = cases.iter().filter(|case| !locked.contains_key(*case)).cloned();
@@ -85,22 +86,30 @@ pub async fn lock(
     Ok(locked)
 }
 
-async fn lock_open(
+/// Those that another transaction opens at the same moment are waited for, and not returned;
+/// nor are those that were archived.
+async fn lock_or_open(
     conn: &mut PgConnection,
     keys: Vec<String>,
     current: &Current,
 ) -> Result<BTreeMap<CaseId, Case>> {
-    if keys.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    // The inner query is no plain subquery, so each row's clock is read after its lock.
+    // The query that locks is no plain subquery, so each row's clock is read after its lock.
     let rows: Vec<Row> = sqlx::query_as(
         "WITH locked AS MATERIALIZED (
              SELECT key, policy, opened_at, as_of, last_sequence, version, parked_attempts, written,
                  events, deferred
-             FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
-         SELECT l.*, p.content, clock_timestamp() AS clock
-         FROM locked l LEFT JOIN policies p ON p.id = l.policy AND l.policy <> $2",
+             FROM cases WHERE key = ANY ($1) ORDER BY key FOR UPDATE),
+         opened AS (
+             INSERT INTO cases (key, policy, opened_at, written)
+             SELECT key, $2, clock_timestamp(), '\\x00' FROM unnest($1::text[]) AS new (key)
+             WHERE NOT EXISTS (SELECT FROM locked WHERE locked.key = new.key)
+               AND NOT EXISTS (SELECT FROM pruned_cases gone WHERE gone.key = new.key)
+             ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING
+             RETURNING key, policy, opened_at, as_of, last_sequence, version, parked_attempts,
+                 written, events, deferred)
+         SELECT l.*, p.content, clock_timestamp() AS clock, false AS is_new
+         FROM locked l LEFT JOIN policies p ON p.id = l.policy AND l.policy <> $2
+         UNION ALL SELECT opened.*, NULL, clock_timestamp(), true FROM opened",
     )
     .bind(keys)
     .bind(current.id)
@@ -109,35 +118,12 @@ async fn lock_open(
     read(rows, Some(current))
 }
 
-/// Those that another transaction opens at the same moment are waited for, and not returned;
-/// nor are those that were archived.
-async fn open(
-    conn: &mut PgConnection,
-    keys: Vec<String>,
-    current: &Current,
-) -> Result<BTreeMap<CaseId, Case>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "INSERT INTO cases (key, policy, opened_at, written)
-         SELECT key, $2, clock_timestamp(), '\\x00' FROM unnest($1::text[]) AS new (key)
-         WHERE NOT EXISTS (SELECT FROM pruned_cases gone WHERE gone.key = new.key)
-         ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING
-         RETURNING key, policy, opened_at, as_of, last_sequence, version, parked_attempts, written,
-             events, deferred, NULL::jsonb AS content, clock_timestamp() AS clock",
-    )
-    .bind(keys)
-    .bind(current.id)
-    .fetch_all(conn)
-    .await?;
-    let mut opened = read(rows, Some(current))?;
-    opened.values_mut().for_each(|case| case.is_new = true);
-    Ok(opened)
-}
-
 /// A case as it stands, without its lock; `None` where there is no such case.
 pub async fn look(conn: &mut PgConnection, case: &CaseId) -> Result<Option<Case>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT c.key, c.policy, c.opened_at, c.as_of, c.last_sequence, c.version,
-                c.parked_attempts, c.written, c.events, c.deferred, p.content, clock_timestamp() AS clock
+                c.parked_attempts, c.written, c.events, c.deferred, p.content, clock_timestamp() AS clock,
+                false AS is_new
          FROM cases c JOIN policies p ON p.id = c.policy WHERE c.key = $1",
     )
     .bind(case.key())
@@ -165,7 +151,7 @@ fn read(rows: Vec<Row>, current: Option<&Current>) -> Result<BTreeMap<CaseId, Ca
                 parked_attempts: row.parked_attempts,
                 written: Written::from_bytes(row.written.as_deref()),
                 clock: Timestamp::from_chrono(row.clock),
-                is_new: false,
+                is_new: row.is_new,
                 events: row.events,
                 deferred: row.deferred,
             };

@@ -44,8 +44,16 @@ pub async fn try_lock(conn: &mut PgConnection, groups: &BTreeSet<Group>) -> Resu
     let busy: Vec<i64> = sqlx::query_scalar(
         "SELECT g FROM unnest($1::bigint[]) AS g WHERE NOT pg_try_advisory_xact_lock(g)",
     )
-    .bind(groups.iter().map(|group| group.0).collect::<Vec<_>>())
+    .bind(numbers(groups))
     .fetch_all(conn)
     .await?;
-    Ok(busy.into_iter().map(Group).collect())
+    Ok(from_numbers(busy))
+}
+
+pub(super) fn numbers(groups: &BTreeSet<Group>) -> Vec<i64> {
+    groups.iter().map(|group| group.0).collect()
+}
+
+pub(super) fn from_numbers(numbers: Vec<i64>) -> HashSet<Group> {
+    numbers.into_iter().map(Group).collect()
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sqlx::{FromRow, PgConnection};
 
-use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time, texts};
+use super::{CaseSet, Result, SqlTime, case_id, case_keys, sql_time};
 use crate::contract::{Identifier, Timestamp};
-use crate::rules::{CaseId, Identity, Lookup};
+use crate::rules::{CaseId, Lookup};
 
 /// What a thread's placing depends on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,35 +107,3 @@ pub async fn record(conn: &mut PgConnection, asked: &[&(CaseId, Asked)]) -> Resu
 }
 
 type Parts = (Identifier, Option<Identifier>, Option<String>, Timestamp);
-
-/// The threads whose placing depends on orders with these identities, each with the order.
-pub async fn asking_for(
-    conn: &mut PgConnection,
-    identities: &[&Identity],
-) -> Result<BTreeSet<(CaseId, Identifier)>> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
-        "WITH changed AS MATERIALIZED (
-             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-                 AS i (order_id, seller_id, buyer_id, relay_email, placed_at))
-         SELECT l.case_key, i.order_id FROM changed i JOIN lookups l ON l.order_id = i.order_id
-         UNION
-         SELECT l.case_key, i.order_id FROM changed i JOIN lookups l
-             ON l.seller_id = i.seller_id AND l.buyer_id = i.buyer_id
-             AND l.asked_at >= i.placed_at
-         WHERE l.buyer_id IS NOT NULL
-           AND (l.relay_email IS NULL OR l.relay_email = i.relay_email)
-         UNION
-         SELECT l.case_key, i.order_id FROM changed i JOIN lookups l
-             ON l.seller_id = i.seller_id AND md5(l.relay_email) = md5(i.relay_email)
-             AND l.relay_email = i.relay_email AND l.asked_at >= i.placed_at
-         WHERE l.buyer_id IS NULL AND l.relay_email IS NOT NULL",
-    )
-    .bind(texts(identities.iter().map(|identity| &identity.order_id)))
-    .bind(texts(identities.iter().map(|identity| &identity.seller_id)))
-    .bind(texts(identities.iter().map(|identity| &identity.buyer_id)))
-    .bind(identities.iter().map(|identity| identity.relay_email.as_deref()).collect::<Vec<_>>())
-    .bind(identities.iter().map(|identity| sql_time(identity.placed_at)).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(|(case, order)| Ok((case_id(&case)?, super::identifier(order)?))).collect()
-}

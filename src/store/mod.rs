@@ -14,6 +14,7 @@ macro_rules! is_published {
     };
 }
 
+pub mod around;
 pub mod audit;
 pub mod balance;
 pub mod cases;

@@ -1,5 +1,7 @@
 //! Messages on their way to the broker: written by the door, sent by the relay.
 
+use std::collections::HashSet;
+
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -92,9 +94,14 @@ pub async fn prepare(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// The first messages of each of `lanes` after a position that aren't held, at most `limit` a
-/// lane. On a connection that is prepared for it.
-pub async fn next(conn: &mut PgConnection, lanes: &[Place], limit: i64) -> Result<Vec<Queued>> {
+/// The first messages of each of `lanes` after a position that are neither held nor `leaving`,
+/// at most `limit` a lane. On a connection that is prepared for it.
+pub async fn next(
+    conn: &mut PgConnection,
+    lanes: &[Place],
+    leaving: &HashSet<Place>,
+    limit: i64,
+) -> Result<Vec<Queued>> {
     sqlx::query_as(
         "SELECT o.* FROM unnest($1::smallint[], $2::bigint[]) AS mine (lane, floor)
          CROSS JOIN LATERAL (
@@ -102,12 +109,14 @@ pub async fn next(conn: &mut PgConnection, lanes: &[Place], limit: i64) -> Resul
                     body, traceparent, tracestate, queued_at
              FROM outbox
              WHERE outbox.lane = mine.lane AND outbox.position > mine.floor AND NOT held
+               AND outbox.position <> ALL ($4)
              ORDER BY position LIMIT $3) o
          ORDER BY o.position",
     )
     .bind(self::lanes(lanes))
     .bind(positions(lanes))
     .bind(limit)
+    .bind(leaving.iter().map(|(_, position)| *position).collect::<Vec<_>>())
     .fetch_all(conn)
     .await
 }

@@ -1,19 +1,16 @@
 //! The stretches in which orders could be shipped together (S5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sqlx::{FromRow, PgConnection};
 
+use super::groups::{self, Group};
 use super::{Result, SqlTime, digest, identifier, sql_time, sql_times, texts};
 use crate::contract::{Identifier, Timestamp};
 use crate::rules::Release;
 
-/// A release is judged beside at most this many others: the rule names 100, and must know
-/// whether there are more.
-const NEIGHBOURS_MAX: i64 = 101;
-
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     order_id: String,
     seller_id: String,
     buyer_id: String,
@@ -23,7 +20,7 @@ struct Row {
     ready_until: Option<SqlTime>,
 }
 
-fn read(row: Row) -> Result<Release> {
+pub(super) fn read(row: Row) -> Result<Release> {
     Ok(Release {
         order_id: identifier(row.order_id)?,
         released_at: Timestamp::from_chrono(row.released_at),
@@ -47,91 +44,72 @@ pub async fn of_orders(
     rows.into_iter().map(read).collect()
 }
 
-/// Changes when releases end, and nothing else of them.
-pub async fn end(conn: &mut PgConnection, releases: &[&Release]) -> Result<()> {
-    sqlx::query(
-        "UPDATE releases SET ready_until = changed.ready_until
-         FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
-             AS changed (order_id, ready_from, ready_until)
-         WHERE releases.order_id = changed.order_id AND releases.ready_from = changed.ready_from",
-    )
-    .bind(texts(releases.iter().map(|release| &release.order_id)))
-    .bind(sql_times(releases.iter().map(|release| release.from)))
-    .bind(releases.iter().map(|release| release.until.map(sql_time)).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
+/// What is to be different of the recorded releases.
+#[derive(Debug, Default)]
+pub struct Changes<'a> {
+    /// When they end, and nothing else of them.
+    pub ended: Vec<&'a Release>,
+    /// Orders of which all are deleted.
+    pub outdated: Vec<&'a Identifier>,
+    /// To be added.
+    pub new: Vec<&'a Release>,
 }
 
-/// Deletes the releases of `orders`.
-pub async fn delete(conn: &mut PgConnection, orders: &[&Identifier]) -> Result<()> {
-    sqlx::query("DELETE FROM releases WHERE order_id = ANY ($1)")
-        .bind(texts(orders.iter().copied()))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Adds releases.
-pub async fn insert(conn: &mut PgConnection, releases: &[&Release]) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO releases (order_id, seller_id, buyer_id, address, address_key, released_at,
-                               ready_from, ready_until)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[],
-                              $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])",
-    )
-    .bind(texts(releases.iter().map(|release| &release.order_id)))
-    .bind(texts(releases.iter().map(|release| &release.seller_id)))
-    .bind(texts(releases.iter().map(|release| &release.buyer_id)))
-    .bind(addresses(releases.iter().copied()))
-    .bind(releases.iter().map(|release| release.address.as_str()).collect::<Vec<_>>())
-    .bind(sql_times(releases.iter().map(|release| release.released_at)))
-    .bind(sql_times(releases.iter().map(|release| release.from)))
-    .bind(releases.iter().map(|release| release.until.map(sql_time)).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-fn addresses<'a>(releases: impl IntoIterator<Item = &'a Release>) -> Vec<Vec<u8>> {
-    releases.into_iter().map(|release| digest([release.address.as_bytes()]).to_vec()).collect()
-}
-
-/// For each release, those of other orders that were ready at its moment, the last released
-/// first, with the order that they are beside.
-///
-/// A group of thousands of orders costs what its open ones cost; the limit holds by release.
-pub async fn beside(
+/// Changes releases and tries the locks of groups, in one statement: what is read after it is
+/// there for whoever gets a lock after us. Returns the groups that another transaction has.
+pub async fn change(
     conn: &mut PgConnection,
-    releases: &[&Release],
-) -> Result<Vec<(Identifier, Release)>> {
-    #[derive(FromRow)]
-    struct Beside {
-        beside: String,
-        #[sqlx(flatten)]
-        row: Row,
+    changes: &Changes<'_>,
+    groups: &BTreeSet<Group>,
+) -> Result<HashSet<Group>> {
+    let Changes { ended, outdated, new } = changes;
+    if !outdated.is_empty() {
+        // First: new ones may take the places of old ones.
+        sqlx::query("DELETE FROM releases WHERE order_id = ANY ($1)")
+            .bind(texts(outdated.iter().copied()))
+            .execute(&mut *conn)
+            .await?;
     }
-    let rows: Vec<Beside> = sqlx::query_as(
-        "SELECT own.order_id AS beside, r.*
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[])
-             AS own (order_id, seller_id, buyer_id, address, released_at)
-         CROSS JOIN LATERAL (
-             SELECT other.* FROM releases other
-             WHERE other.seller_id = own.seller_id AND other.buyer_id = own.buyer_id
-               AND other.address = own.address AND other.order_id <> own.order_id
-               AND other.released_at <= own.released_at AND other.ready_from <= own.released_at
-               AND (other.ready_until IS NULL OR other.ready_until > own.released_at)
-             ORDER BY other.released_at DESC, other.order_id DESC LIMIT $6) r",
+    if ended.is_empty() && new.is_empty() {
+        return groups::try_lock(conn, groups).await;
+    }
+    let busy: Vec<i64> = sqlx::query_scalar(
+        "WITH ended AS (
+             UPDATE releases SET ready_until = changed.ready_until
+             FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
+                 AS changed (order_id, ready_from, ready_until)
+             WHERE releases.order_id = changed.order_id
+               AND releases.ready_from = changed.ready_from),
+         new AS (
+             INSERT INTO releases (order_id, seller_id, buyer_id, address, address_key,
+                                   released_at, ready_from, ready_until)
+             SELECT * FROM unnest($4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
+                                  $9::timestamptz[], $10::timestamptz[], $11::timestamptz[]))
+         SELECT g FROM unnest($12::bigint[]) AS g WHERE NOT pg_try_advisory_xact_lock(g)",
     )
-    .bind(texts(releases.iter().map(|release| &release.order_id)))
-    .bind(texts(releases.iter().map(|release| &release.seller_id)))
-    .bind(texts(releases.iter().map(|release| &release.buyer_id)))
-    .bind(addresses(releases.iter().copied()))
-    .bind(sql_times(releases.iter().map(|release| release.released_at)))
-    .bind(NEIGHBOURS_MAX)
+    .bind(texts(ended.iter().map(|release| &release.order_id)))
+    .bind(sql_times(ended.iter().map(|release| release.from)))
+    .bind(ends(ended))
+    .bind(texts(new.iter().map(|release| &release.order_id)))
+    .bind(texts(new.iter().map(|release| &release.seller_id)))
+    .bind(texts(new.iter().map(|release| &release.buyer_id)))
+    .bind(addresses(new.iter().copied()))
+    .bind(new.iter().map(|release| release.address.as_str()).collect::<Vec<_>>())
+    .bind(sql_times(new.iter().map(|release| release.released_at)))
+    .bind(sql_times(new.iter().map(|release| release.from)))
+    .bind(ends(new))
+    .bind(groups::numbers(groups))
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(|row| Ok((identifier(row.beside)?, read(row.row)?))).collect()
+    Ok(groups::from_numbers(busy))
+}
+
+fn ends(releases: &[&Release]) -> Vec<Option<SqlTime>> {
+    releases.iter().map(|release| release.until.map(sql_time)).collect()
+}
+
+pub(super) fn addresses<'a>(releases: impl IntoIterator<Item = &'a Release>) -> Vec<Vec<u8>> {
+    releases.into_iter().map(|release| digest([release.address.as_bytes()]).to_vec()).collect()
 }
 
 /// A stretch of time in which what a group's later releases see has changed.
@@ -141,30 +119,4 @@ pub struct ChangedStretch {
     pub from: Timestamp,
     /// Not included; `None`: for good.
     pub until: Option<Timestamp>,
-}
-
-/// The orders released within stretches that changed, at the same seller, buyer and address.
-pub async fn released_within(
-    conn: &mut PgConnection,
-    stretches: &[ChangedStretch],
-) -> Result<BTreeSet<Identifier>> {
-    let releases = || stretches.iter().map(|stretch| &stretch.release);
-    let orders: Vec<String> = sqlx::query_scalar(
-        "SELECT DISTINCT r.order_id
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[],
-                     $6::timestamptz[])
-             AS s (order_id, seller_id, buyer_id, address, from_at, until_at)
-         JOIN releases r ON r.seller_id = s.seller_id AND r.buyer_id = s.buyer_id
-             AND r.address = s.address AND r.released_at >= s.from_at
-         WHERE r.order_id <> s.order_id AND (s.until_at IS NULL OR r.released_at < s.until_at)",
-    )
-    .bind(texts(releases().map(|release| &release.order_id)))
-    .bind(texts(releases().map(|release| &release.seller_id)))
-    .bind(texts(releases().map(|release| &release.buyer_id)))
-    .bind(addresses(releases()))
-    .bind(sql_times(stretches.iter().map(|stretch| stretch.from)))
-    .bind(stretches.iter().map(|stretch| stretch.until.map(sql_time)).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
-    orders.into_iter().map(identifier).collect()
 }

@@ -32,8 +32,8 @@ pub(super) async fn decide(
     for (id, order) in &orders.orders {
         decide_order(pass, &mut decisions, id, order, &[]);
     }
-    neighbours::tell(pass, conn, threads, &orders, &decisions).await?;
-    for (id, releases) in neighbours::beside(conn, &decisions).await? {
+    let beside = neighbours::tell(pass, conn, threads, &orders, &decisions).await?;
+    for (id, releases) in beside {
         if let Some(order) = orders.orders.get(&id) {
             decide_order(pass, &mut decisions, &id, order, &releases);
         }

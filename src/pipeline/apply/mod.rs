@@ -282,6 +282,11 @@ impl<'a> Pass<'a> {
         !self.cases.is_empty()
     }
 
+    /// Those of which something may be recorded: they were not opened just now.
+    fn old(&self, cases: &CaseSet) -> CaseSet {
+        cases.iter().filter(|case| !self.case(case).is_new).cloned().collect()
+    }
+
     /// What is known of an order that is locked, if it is as it is now.
     fn recall(&self, order: &Identifier) -> Option<Known> {
         match self.case(&CaseId::Order(order.clone())) {

@@ -10,9 +10,9 @@ use super::threads::{Thread, Threads};
 use super::{Mode, Pass};
 use crate::contract::{Identifier, Timestamp};
 use crate::rules::{CaseId, Decision, Identity, Release};
-use crate::store::groups::{self, Group};
-use crate::store::releases::{self, ChangedStretch};
-use crate::store::{identities, lookups};
+use crate::store::groups::Group;
+use crate::store::releases::{self, ChangedStretch, Changes};
+use crate::store::{around, identities};
 
 /// What is different from what was recorded, or has yet to be told.
 struct News<'a> {
@@ -22,30 +22,59 @@ struct News<'a> {
     groups: BTreeMap<&'a Identifier, BTreeSet<Group>>,
 }
 
-/// Records what the decided orders tell of themselves, and wakes the cases that read
-/// otherwise. To be called before the neighbours of these orders are read.
+/// Records what the decided orders tell of themselves, and wakes the cases that read otherwise.
+/// Returns the releases beside each decided order, read only after that.
 pub(super) async fn tell(
     pass: &mut Pass<'_>,
     conn: &mut PgConnection,
     threads: &Threads,
     orders: &Orders,
     decisions: &BTreeMap<CaseId, Decision>,
-) -> Result<(), sqlx::Error> {
+) -> Result<BTreeMap<Identifier, Vec<Release>>, sqlx::Error> {
     if pass.mode == Mode::Preview || orders.orders.is_empty() {
-        return Ok(());
+        return beside(conn, decisions).await;
     }
     let new: Vec<&Identity> = orders.newly_identified().map(|(new, _)| new).collect();
     identities::record(&mut pass.writes, &new);
-    let releases = record_releases(conn, orders, decisions).await?;
+    let releases = releases_of(orders, decisions);
     let news = gather(pass, orders, &releases);
-    let busy = groups::try_lock(conn, &news.groups.values().flatten().copied().collect()).await?;
+    let groups = news.groups.values().flatten().copied().collect();
+    let busy = releases::change(conn, &changes(&releases), &groups).await?;
     for (order, groups) in &news.groups {
         if groups.iter().any(|group| busy.contains(group)) {
             pass.settle(CaseId::Order((*order).clone()));
         }
     }
-    wake_threads(pass, conn, threads, orders, &news.identities).await?;
-    wake_orders(pass, conn, orders, &news.stretches).await
+    let around = around::look(conn, &own(decisions), &news.stretches, &news.identities).await?;
+    wake_threads(pass, threads, orders, around.asking);
+    // Those in hand are decided with what is recorded now.
+    for order in around.released.into_iter().filter(|order| !orders.orders.contains_key(order)) {
+        pass.wake(CaseId::Order(order));
+    }
+    Ok(by_order(around.beside))
+}
+
+/// The releases beside each decided order.
+pub(super) async fn beside(
+    conn: &mut PgConnection,
+    decisions: &BTreeMap<CaseId, Decision>,
+) -> Result<BTreeMap<Identifier, Vec<Release>>, sqlx::Error> {
+    Ok(by_order(around::look(conn, &own(decisions), &[], &[]).await?.beside))
+}
+
+fn own(decisions: &BTreeMap<CaseId, Decision>) -> Vec<&Release> {
+    decisions.values().flat_map(|decision| &decision.releases).collect()
+}
+
+fn by_order(beside: Vec<(Identifier, Release)>) -> BTreeMap<Identifier, Vec<Release>> {
+    let mut by_order: BTreeMap<Identifier, Vec<Release>> = BTreeMap::new();
+    for (order, release) in beside {
+        let releases = by_order.entry(order).or_default();
+        if !releases.contains(&release) {
+            releases.push(release);
+        }
+    }
+    by_order
 }
 
 /// The releases of an order: as they are, and as they were recorded.
@@ -55,11 +84,10 @@ struct Releases {
     before: BTreeSet<Release>,
 }
 
-async fn record_releases(
-    conn: &mut PgConnection,
+fn releases_of(
     orders: &Orders,
     decisions: &BTreeMap<CaseId, Decision>,
-) -> Result<BTreeMap<Identifier, Releases>, sqlx::Error> {
+) -> BTreeMap<Identifier, Releases> {
     let mut releases: BTreeMap<Identifier, Releases> = BTreeMap::new();
     for (case, decision) in decisions {
         if let Some(order) = case.order_id() {
@@ -68,35 +96,25 @@ async fn record_releases(
             releases.insert(order.clone(), Releases { now, before: before.unwrap_or_default() });
         }
     }
-    write_releases(conn, &releases).await?;
-    Ok(releases)
+    releases
 }
 
-async fn write_releases(
-    conn: &mut PgConnection,
-    releases: &BTreeMap<Identifier, Releases>,
-) -> Result<(), sqlx::Error> {
-    let (mut ended, mut outdated, mut new) = (Vec::new(), Vec::new(), Vec::new());
+fn changes(releases: &BTreeMap<Identifier, Releases>) -> Changes<'_> {
+    let mut changes = Changes::default();
     for (order, Releases { now, before }) in releases {
         if now == before {
             continue;
         }
         if differ_in_their_ends(now, before) {
-            ended.extend(now.difference(before));
+            changes.ended.extend(now.difference(before));
             continue;
         }
         if !before.is_empty() {
-            outdated.push(order);
+            changes.outdated.push(order);
         }
-        new.extend(now);
+        changes.new.extend(now);
     }
-    if !ended.is_empty() {
-        releases::end(conn, &ended).await?;
-    }
-    if !outdated.is_empty() {
-        releases::delete(conn, &outdated).await?;
-    }
-    if new.is_empty() { Ok(()) } else { releases::insert(conn, &new).await }
+    changes
 }
 
 /// Mostly the one stretch of an order has ended. They are told apart by when they begin.
@@ -175,26 +193,21 @@ fn changed_stretches(before: &BTreeSet<Release>, now: &BTreeSet<Release>) -> Vec
     changed
 }
 
-async fn wake_threads(
+fn wake_threads(
     pass: &mut Pass<'_>,
-    conn: &mut PgConnection,
     threads: &Threads,
     orders: &Orders,
-    identities: &[&Identity],
-) -> Result<(), sqlx::Error> {
-    if identities.is_empty() {
-        return Ok(());
-    }
+    asking: BTreeSet<(CaseId, Identifier)>,
+) {
     let in_hand: BTreeMap<&Identifier, &Thread> =
         threads.threads.iter().map(|thread| (&thread.id, thread)).collect();
-    for (case, order) in lookups::asking_for(conn, identities).await? {
+    for (case, order) in asking {
         let thread = case.thread_id().and_then(|id| in_hand.get(id));
         let identity = orders.orders.get(&order).and_then(|decided| decided.identity.as_ref());
         if !thread.is_some_and(|thread| thread.has_read(&order, identity)) {
             pass.wake(case);
         }
     }
-    Ok(())
 }
 
 impl Thread {
@@ -204,43 +217,6 @@ impl Thread {
         beside.named.get(order) == identity && identity.is_some()
             || beside.candidates.iter().any(|read| Some(read) == identity)
     }
-}
-
-async fn wake_orders(
-    pass: &mut Pass<'_>,
-    conn: &mut PgConnection,
-    orders: &Orders,
-    stretches: &[ChangedStretch],
-) -> Result<(), sqlx::Error> {
-    if stretches.is_empty() {
-        return Ok(());
-    }
-    for order in releases::released_within(conn, stretches).await? {
-        // Those in hand are decided with what is recorded now.
-        if !orders.orders.contains_key(&order) {
-            pass.wake(CaseId::Order(order));
-        }
-    }
-    Ok(())
-}
-
-/// The releases beside each decided order.
-pub(super) async fn beside(
-    conn: &mut PgConnection,
-    decisions: &BTreeMap<CaseId, Decision>,
-) -> Result<BTreeMap<Identifier, Vec<Release>>, sqlx::Error> {
-    let own: Vec<&Release> = decisions.values().flat_map(|decision| &decision.releases).collect();
-    let mut beside: BTreeMap<Identifier, Vec<Release>> = BTreeMap::new();
-    if own.is_empty() {
-        return Ok(beside);
-    }
-    for (order, release) in releases::beside(conn, &own).await? {
-        let releases = beside.entry(order).or_default();
-        if !releases.contains(&release) {
-            releases.push(release);
-        }
-    }
-    Ok(beside)
 }
 
 #[cfg(test)]

@@ -100,7 +100,12 @@ async fn load(
     fresh: &[&Accepted],
 ) -> Result<ByThread, sqlx::Error> {
     let mut messages: Vec<(Event, Digest, Option<Placement>)> = Vec::new();
-    for entry in history::of_threads(conn, cases).await? {
+    let old = pass.old(cases);
+    let entries = match old.is_empty() {
+        true => Vec::new(),
+        false => history::of_threads(conn, &old).await?,
+    };
+    for entry in entries {
         match entry {
             Ok(entry) => {
                 pass.note_trace(&entry.event.key, &entry.trace);
@@ -141,7 +146,11 @@ async fn record_asked(
     if pass.mode == Mode::Preview || asked.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let known = lookups::of_cases(conn, cases).await?;
+    let old = pass.old(cases);
+    let known = match old.is_empty() {
+        true => BTreeSet::new(),
+        false => lookups::of_cases(conn, &old).await?,
+    };
     let new: Vec<_> = asked.difference(&known).collect();
     if !new.is_empty() {
         lookups::record(conn, &new).await?;

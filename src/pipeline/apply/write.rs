@@ -91,6 +91,7 @@ async fn compare(
     }
     let threads: CaseSet =
         decided.decisions.keys().filter(|case| case.order_id().is_none()).cloned().collect();
+    let threads = pass.old(&threads);
     let mut of_threads: HashMap<CaseId, Vec<Recorded>> = HashMap::new();
     if !threads.is_empty() {
         for row in derived_events::of_cases(conn, &threads).await? {
