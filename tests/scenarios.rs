@@ -115,6 +115,24 @@ fn every_event_type_has_a_scenario() {
     assert!(numbers.is_empty(), "no scenario for {:?}", numbers.keys());
 }
 
+#[test]
+fn a_derived_event_follows_from_the_rules_that_its_type_names_and_from_each_of_them() {
+    let mut seen: BTreeMap<DerivedType, BTreeSet<Rule>> = BTreeMap::new();
+    for scenario in load_all() {
+        let policy = scenario.policy().unwrap();
+        for moment in scenario.moments().unwrap() {
+            let world = decide_all(&moment.events, &policy, moment.as_of);
+            for derived in world.cases.values().flat_map(|decision| &decision.derived) {
+                seen.entry(derived.derived_type()).or_default().insert(derived.rule);
+            }
+        }
+    }
+    for kind in DerivedType::ALL.iter().filter(|kind| **kind != DerivedType::DerivedWithdrawn) {
+        let named: BTreeSet<Rule> = kind.rules().iter().copied().collect();
+        assert_eq!(seen.get(kind), Some(&named), "{}", kind.name());
+    }
+}
+
 /// The types of the events that come in and of those that are expected.
 fn types_of(scenario: &Scenario) -> BTreeSet<&'static str> {
     let mut types = BTreeSet::new();

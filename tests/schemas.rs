@@ -69,6 +69,71 @@ fn the_schema_files_are_what_the_types_say() {
 }
 
 #[test]
+fn the_catalogue_file_is_what_the_types_say() {
+    let path = folder().join("asyncapi.yaml");
+    let text = yaml_serde::to_string(&catalogue()).unwrap();
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).is_ok_and(|found| found == text),
+        "{} differs from the types: look at the change, then write it with\n    \
+         UPDATE_SCHEMAS=1 cargo test --test schemas",
+        path.display()
+    );
+}
+
+#[test]
+fn the_catalogue_is_an_asyncapi_document_whose_references_lead_somewhere() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/asyncapi/3.0.0.schema.json");
+    let validator = jsonschema::draft7::new(&read(&path)).unwrap();
+    let document = catalogue();
+    assert_eq!(faults(&validator, &document), []);
+    let mut references = Vec::new();
+    collect_references(&document, &mut references);
+    assert!(references.len() > 100);
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference}"));
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn the_catalogue_judges_the_samples_as_the_schemas_do() {
+    let document = catalogue();
+    for name in schema::names() {
+        let mut payload = document["components"]["messages"][name]["payload"].clone();
+        payload["components"] = document["components"].clone();
+        let validator = jsonschema::draft7::options()
+            .should_validate_formats(true)
+            .build(&payload)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        for (path, event) in samples(name, "valid") {
+            assert_eq!(faults(&validator, &event), [], "{}", path.display());
+        }
+        for (path, sample) in samples(name, "invalid") {
+            let accepts = sample["schema_accepts"].as_bool().unwrap_or(false);
+            assert_eq!(validator.is_valid(&sample["event"]), accepts, "{}", path.display());
+        }
+    }
+}
+
+fn catalogue() -> Value {
+    otodoke::broker::asyncapi(&otodoke::broker::Names::default())
+}
+
+fn collect_references(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            into.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| collect_references(member, into));
+        }
+        Value::Array(elements) => elements.iter().for_each(|one| collect_references(one, into)),
+        _ => {}
+    }
+}
+
+#[test]
 fn no_schema_file_is_without_its_type() {
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

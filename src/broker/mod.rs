@@ -7,6 +7,7 @@
 //! one exception is waiting for the next delivery.
 
 mod acks;
+mod catalogue;
 mod consumer;
 mod error;
 mod flow;
@@ -19,6 +20,7 @@ mod tail;
 mod topology;
 
 pub use acks::{Acks, Token};
+pub use catalogue::asyncapi;
 pub use consumer::{Consumer, Subscription};
 pub use error::{BrokerError, Fault};
 pub use flow::Flow;

@@ -38,7 +38,8 @@ pub enum Header<'a> {
 /// What the header of a binary event begins with, before the attribute's name.
 const PREFIXES: [&str; 2] = ["cloudEvents_", "cloudEvents:"];
 
-const STRUCTURED: &str = "application/cloudevents+json";
+/// The media type of an event in structured mode.
+pub const STRUCTURED_MEDIA_TYPE: &str = "application/cloudevents+json";
 const JSON: &str = "application/json";
 
 /// How a message carries its event.
@@ -53,7 +54,7 @@ pub(super) enum Mode {
 impl Mode {
     pub fn of(message: &Message<'_>) -> Mode {
         let says_structured = media_type(message.content_type.unwrap_or(""))
-            .get(..STRUCTURED.len() - "+json".len())
+            .get(..STRUCTURED_MEDIA_TYPE.len() - "+json".len())
             .is_some_and(|start| start.eq_ignore_ascii_case("application/cloudevents"));
         let has_attributes = message.attributes.iter().any(|(name, _)| attribute(name).is_some());
         if has_attributes && !says_structured { Mode::Binary } else { Mode::Structured }
@@ -182,7 +183,7 @@ impl Attributes<'_> {
         let Some(content_type) = content_type.filter(|given| !given.is_empty()) else {
             return Ok(());
         };
-        if media_type(content_type).eq_ignore_ascii_case(STRUCTURED) {
+        if media_type(content_type).eq_ignore_ascii_case(STRUCTURED_MEDIA_TYPE) {
             return Ok(());
         }
         let expectation = "the content type of an event is application/cloudevents+json; with \

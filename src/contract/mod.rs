@@ -11,6 +11,7 @@ mod input;
 mod intake;
 pub mod json;
 pub mod limits;
+mod origin;
 mod pointer;
 mod published;
 mod reader;
@@ -23,7 +24,7 @@ mod values;
 
 pub use code::{Rejection, RejectionCode};
 pub use derived::{Derivation, Derived, DerivedType};
-pub use envelope::{Header, Message};
+pub use envelope::{Header, Message, STRUCTURED_MEDIA_TYPE};
 pub use event::{Event, EventRef};
 pub use input::*;
 pub use intake::{Accepted, intake};

@@ -130,7 +130,7 @@ impl CommandLine {
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Prune(arguments) => prune::prune(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
-            Command::Schema(arguments) => schema::schema(&arguments),
+            Command::Schema(arguments) => schema::schema(&arguments, settings),
             Command::Config(arguments) => settings::config(&arguments, settings),
             Command::Completions(arguments) => {
                 Ok(settings::completions(&arguments, Self::command()))

@@ -9,14 +9,12 @@ use serde_json::Value;
 use crate::broker::{Names, Outgoing};
 use crate::contract::data::STRIPPED;
 use crate::contract::{
-    Accepted, Event, EventRef, Message, RejectionCode, Span, Stream, Timestamp, intake,
+    Accepted, Event, EventRef, Message, RejectionCode, STRUCTURED_MEDIA_TYPE, Span, Stream,
+    Timestamp, intake,
 };
 use crate::rules::world::{World, decide_all};
 use crate::rules::{CaseId, Policy};
 use crate::store::inspection::Standing;
-
-/// The content type of everything that is sent.
-pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// A message as an upstream system sends it.
 #[derive(Clone)]
@@ -85,7 +83,7 @@ impl Sent {
             message_id: self.event_id.clone(),
             event_type: self.event_type.clone(),
             timestamp: None,
-            content_type: CONTENT_TYPE.to_owned(),
+            content_type: STRUCTURED_MEDIA_TYPE.to_owned(),
             headers: Default::default(),
             mandatory: false,
         }
@@ -95,8 +93,12 @@ impl Sent {
 fn judge(sent: &Sent, now: Timestamp, max_clock_skew: Span) -> Result<Accepted, RejectionCode> {
     let routed_to = sent.routing_key.split('.').next().and_then(Stream::from_name);
     let Some(stream) = routed_to else { return Err(RejectionCode::Unroutable) };
-    let message =
-        Message { body: &sent.body, content_type: Some(CONTENT_TYPE), attributes: &[], stream };
+    let message = Message {
+        body: &sent.body,
+        content_type: Some(STRUCTURED_MEDIA_TYPE),
+        attributes: &[],
+        stream,
+    };
     intake(&message, now, max_clock_skew).map_err(|rejection| rejection.code)
 }
 

@@ -12,7 +12,7 @@ use super::output::progress;
 use super::validate::describe;
 use crate::broker::{Names, Outcome, Outgoing, Publisher};
 use crate::config::Settings;
-use crate::contract::Stream;
+use crate::contract::{STRUCTURED_MEDIA_TYPE, Stream};
 
 /// Publish newline-delimited CloudEvents to the stream that each one's type belongs to
 ///
@@ -122,7 +122,7 @@ impl Run<'_> {
             message_id: message_id(&body),
             event_type: type_name,
             timestamp: None,
-            content_type: "application/cloudevents+json".to_owned(),
+            content_type: STRUCTURED_MEDIA_TYPE.to_owned(),
             headers: Default::default(),
             mandatory: true,
             body: body.into(),

@@ -6,6 +6,8 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::output::{say, table};
+use crate::broker::{Names, asyncapi};
+use crate::config::Settings;
 use crate::contract::{InputType, schema};
 
 /// Print the JSON Schema of an event type, or list the types
@@ -16,7 +18,8 @@ use crate::contract::{InputType, schema};
 #[command(after_help = "Examples:
   otodoke schema                           all types, and who publishes them
   otodoke schema order-placed
-  otodoke schema --all > schemas.json      one object, by type")]
+  otodoke schema --all > schemas.json      one object, by type
+  otodoke schema --asyncapi > asyncapi.yaml")]
 pub struct SchemaArguments {
     /// The type, such as order-placed or refund-required; none lists them all
     #[arg(value_name = "TYPE", value_parser = type_name)]
@@ -24,6 +27,10 @@ pub struct SchemaArguments {
     /// All schemas as one JSON object, by type
     #[arg(long, conflicts_with_all = ["type_name", "json"])]
     all: bool,
+    /// The whole catalogue as an AsyncAPI document (3.0.0, YAML): exchanges, routing keys, schemas,
+    /// examples, and the rules that events follow from
+    #[arg(long, conflicts_with_all = ["type_name", "json", "all"])]
+    asyncapi: bool,
     /// The list as a JSON array
     #[arg(long)]
     json: bool,
@@ -36,8 +43,12 @@ fn type_name(name: &str) -> Result<String, String> {
         .ok_or_else(|| format!("there is no type `{name}`; `otodoke schema` lists them"))
 }
 
-pub fn schema(arguments: &SchemaArguments) -> Result<ExitCode> {
+pub fn schema(arguments: &SchemaArguments, settings: &Settings) -> Result<ExitCode> {
     match &arguments.type_name {
+        None if arguments.asyncapi => {
+            let names = Names::new(&settings.services.prefix)?;
+            say(yaml_serde::to_string(&asyncapi(&names))?.trim_end())?;
+        }
         Some(name) => say(&serde_json::to_string_pretty(&schema::document(name))?)?,
         None if arguments.all => {
             let documents: Map<String, Value> = schema::names()

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::pauses::Pauses;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
-use crate::contract::{DerivedType, EventDeadLettered};
+use crate::contract::{DerivedType, EventDeadLettered, STRUCTURED_MEDIA_TYPE};
 use crate::retry::{Causes, Outage};
 use crate::store::outbox::{self, Extent, LANES, Place, Queued};
 
@@ -310,7 +310,7 @@ fn outgoing(exchange: &str, queued: &Queued) -> Outgoing {
         event_type: queued.event_type.clone(),
         // AMQP knows no time before 1970.
         timestamp: u64::try_from(queued.time.timestamp()).ok(),
-        content_type: "application/cloudevents+json".to_owned(),
+        content_type: STRUCTURED_MEDIA_TYPE.to_owned(),
         headers: headers.into_iter().flatten().collect(),
         mandatory: true,
     }

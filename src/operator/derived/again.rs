@@ -3,7 +3,7 @@
 use sqlx::Error;
 
 use crate::broker::{HeaderValue, Outgoing};
-use crate::contract::{Label, Published, Sequence};
+use crate::contract::{Label, Published, STRUCTURED_MEDIA_TYPE, Sequence};
 use crate::pipeline::apply::event_id;
 use crate::store::republish::Row;
 
@@ -38,7 +38,7 @@ pub fn message(row: Row, source: &str, queue: &str) -> Result<Outgoing, Error> {
         event_type: published.event_type,
         // AMQP knows no time before 1970.
         timestamp: u64::try_from(time.micros().div_euclid(1_000_000)).ok(),
-        content_type: "application/cloudevents+json".to_owned(),
+        content_type: STRUCTURED_MEDIA_TYPE.to_owned(),
         headers: headers.into_iter().flatten().collect(),
         mandatory: true,
     })

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::contract::repair::{self, Repair, RepairError};
 use crate::contract::{
-    Accepted, Header, InputType, Message, Rejection, RejectionCode, Span, Stream, Timestamp, intake,
+    Accepted, Header, InputType, Message, Rejection, RejectionCode, STRUCTURED_MEDIA_TYPE, Span,
+    Stream, Timestamp, intake,
 };
 use crate::pipeline::apply::{Claim, Received};
 
@@ -18,8 +19,6 @@ pub struct Letter {
     pub headers: Value,
     pub body: Vec<u8>,
 }
-
-const STRUCTURED: &str = "application/cloudevents+json";
 
 impl Letter {
     fn attributes(&self) -> Vec<(&str, Header<'_>)> {
@@ -60,7 +59,7 @@ pub fn judge(letter: Letter, repair: Option<&Repair>, now: Timestamp, skew: Span
         Some(Ok(body)) => Letter {
             event_type: text_of(&body, "type"),
             body: body.to_string().into_bytes(),
-            content_type: Some(STRUCTURED.to_owned()),
+            content_type: Some(STRUCTURED_MEDIA_TYPE.to_owned()),
             headers: without_attributes(&letter.headers),
             ..letter
         },
@@ -163,7 +162,7 @@ mod tests {
         Letter {
             stream: stream.map(str::to_owned),
             routing_key: "orders.x".into(),
-            content_type: Some(STRUCTURED.into()),
+            content_type: Some(STRUCTURED_MEDIA_TYPE.into()),
             event_type: text_of(&body, "type"),
             headers: json!({}),
             body: body.to_string().into_bytes(),
