@@ -23,7 +23,7 @@ mod watch;
 pub use clock::DatabaseClock;
 pub use consume::{Purpose, consume};
 pub use hold::Hold;
-pub use metrics::Metrics;
+pub use metrics::{BatchCounts, Levels, Metrics};
 pub use relay::{relay, rounds};
 pub use replay::replays;
 pub use shared::{Services, Shared};
