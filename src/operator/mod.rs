@@ -95,6 +95,7 @@ enum Command {
     Schema(schema::SchemaArguments),
     Config(settings::ConfigArguments),
     Completions(settings::CompletionsArguments),
+    Manual(settings::ManualArguments),
 }
 
 impl CommandLine {
@@ -135,6 +136,7 @@ impl CommandLine {
             Command::Completions(arguments) => {
                 Ok(settings::completions(&arguments, Self::command()))
             }
+            Command::Manual(arguments) => settings::manual(&arguments, Self::command()),
         }
     }
 }

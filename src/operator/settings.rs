@@ -1,9 +1,10 @@
-//! `otodoke config` and `otodoke completions`.
+//! `otodoke config`, `otodoke completions` and `otodoke manual`.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Command;
 use clap_complete::Shell;
 
@@ -42,4 +43,23 @@ pub struct CompletionsArguments {
 pub fn completions(arguments: &CompletionsArguments, mut command: Command) -> ExitCode {
     clap_complete::generate(arguments.shell, &mut command, "otodoke", &mut io::stdout());
     ExitCode::SUCCESS
+}
+
+/// Write the manual pages, one for each command, into a folder
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  otodoke manual /usr/local/share/man/man1")]
+pub struct ManualArguments {
+    /// The folder, such as man1; it is made where it is missing
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+pub fn manual(arguments: &ManualArguments, command: Command) -> Result<ExitCode> {
+    let folder = &arguments.folder;
+    let written = || -> io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        clap_mangen::generate_to(command, folder)
+    };
+    written().with_context(|| format!("can't write manual pages into {}", folder.display()))?;
+    Ok(ExitCode::SUCCESS)
 }

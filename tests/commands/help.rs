@@ -54,3 +54,27 @@ fn schemas_are_printed_one_by_one_and_all_together() {
     let unknown = run(&["schema", "order-misplaced"]);
     assert_eq!((unknown.code, unknown.out.as_str()), (2, ""));
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    let ran = run(&["manual", pages.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+    for command in commands(&run(&["--help"]).out).iter().filter(|name| *name != "help") {
+        let page = std::fs::read_to_string(pages.join(format!("otodoke-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{command}");
+    }
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = run(&["manual", file.to_str().unwrap()]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("can't write manual pages into"), "{}", refused.err);
+}
+
+#[test]
+fn the_catalogue_has_the_names_of_an_installation() {
+    let catalogue = run(&["schema", "--asyncapi", "--prefix", "shop"]).out;
+    assert!(catalogue.starts_with("asyncapi: 3.0.0"), "{catalogue:.60}");
+    assert!(catalogue.contains("name: shop.marketplace.derived"));
+}
