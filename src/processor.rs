@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::{BrokerError, Names, check_url};
 use crate::config::{Missing, Settings};
+use crate::fail_points::FailPoint;
 use crate::http;
 use crate::pipeline::apply::{self, Door};
 use crate::pipeline::archive::Archive;
@@ -140,6 +141,7 @@ async fn try_open_door(
 ) -> Result<Door, ProcessorError> {
     if sets_up {
         store::migrate(pool).await?;
+        FailPoint::Migrated.pass();
     }
     Ok(door(settings, pool).await?)
 }

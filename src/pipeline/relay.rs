@@ -18,6 +18,7 @@ use super::Shared;
 use super::pauses::Pauses;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
 use crate::contract::{DerivedType, EventDeadLettered};
+use crate::fail_points::FailPoint;
 use crate::retry::{Causes, Outage};
 use crate::store::outbox::{self, Extent, LANES, Place, Queued};
 
@@ -143,6 +144,9 @@ impl Session {
         done -= queued.len();
         let mut refused: HashSet<String> = HashSet::new();
         let mut confirmed = Vec::new();
+        if !queued.is_empty() {
+            FailPoint::BeforePublish.pass();
+        }
         for round in rounds(queued, |message| &message.case_key) {
             let round: Vec<Queued> =
                 round.into_iter().filter(|message| !refused.contains(&message.case_key)).collect();
@@ -163,7 +167,9 @@ impl Session {
         if !confirmed.is_empty() {
             // One statement for all rounds: what a crash before it leaves is sent again.
             let now = self.shared.clock.now();
+            FailPoint::BeforeConfirm.pass();
             outbox::confirm(&mut self.leases, &confirmed, now).await?;
+            FailPoint::AfterConfirm.pass();
         }
         if refused.is_empty() {
             return Ok(done);

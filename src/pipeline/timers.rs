@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::apply::{Batch, Interrupted};
 use super::failure;
+use crate::fail_points::FailPoint;
 use crate::retry::Outage;
 use crate::rules::CaseId;
 use crate::store::{cases, leases, partitions, wake_ups};
@@ -136,7 +137,9 @@ impl Watch {
             return Ok(0);
         }
         let count = wake.len();
+        FailPoint::BeforeTimer.pass();
         self.shared.apply(Batch { wake, held, ..Batch::default() }).await?;
+        FailPoint::AfterTimer.pass();
         Ok(count)
     }
 

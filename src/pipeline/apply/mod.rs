@@ -37,6 +37,7 @@ use self::restore::Restored;
 use crate::contract::{
     Accepted, EventRef, Identifier, Rejection, RejectionCode, Span, Stream, Timestamp,
 };
+use crate::fail_points::FailPoint;
 use crate::pipeline::archive::Archive;
 use crate::rules::{CaseId, Policy};
 use crate::store::cases::{Case, Parked};
@@ -188,7 +189,9 @@ impl Door {
         let mut transaction = self.pool.begin().await?;
         let batch = replay::still_waiting(&mut transaction, batch).await?;
         let (outcome, left) = Pass::new(self, &batch, mode).run(&mut transaction).await?;
+        FailPoint::BeforeCommit.pass();
         transaction.commit().await?;
+        FailPoint::AfterCommit.pass();
         left.into_iter().for_each(|(order, known)| self.recent.put(order, known));
         Ok(outcome)
     }

@@ -14,6 +14,7 @@ use super::letter::{Letter, judge};
 use super::pace::Pace;
 use crate::contract::repair::{Repair, RepairError};
 use crate::contract::{Span, Timestamp};
+use crate::fail_points::FailPoint;
 use crate::pipeline::Shared;
 use crate::pipeline::apply::{Batch, Claim, Door, Interrupted, Received};
 use crate::store::replays::{self, Job, Waiting};
@@ -158,6 +159,7 @@ impl Run<'_> {
             waiting.into_iter().map(|letter| self.judged(letter, repair.as_ref(), now)).collect();
         let held = self.is_held().await?;
         self.worker.way.apply(Batch { received, held, restores: true, ..Batch::default() }).await?;
+        FailPoint::Replayed.pass();
         Ok(())
     }
 
