@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::pauses::Pauses;
+use super::silence::answered;
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
 use crate::contract::{DerivedType, EventDeadLettered};
 use crate::fail_points::FailPoint;
@@ -76,6 +77,8 @@ struct Session {
 
 impl Session {
     async fn open(shared: &Arc<Shared>) -> Result<Session, RelayError> {
+        // Somebody may have deleted the exchange, which closes a channel with each message.
+        shared.declare().await?;
         let publisher = Publisher::open(&shared.amqp_url).await;
         shared.metrics.connected("broker", publisher.is_ok());
         let publisher = publisher?;
@@ -84,7 +87,7 @@ impl Session {
         let mut leases = leases?;
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
-        outbox::prepare(&mut leases).await?;
+        answered(outbox::prepare(&mut leases)).await?;
         Ok(Session {
             shared: shared.clone(),
             leases,
@@ -103,7 +106,7 @@ impl Session {
     ) -> Result<(), RelayError> {
         loop {
             self.lease().await?;
-            let let_go = self.pauses.let_go(&mut self.leases).await?;
+            let let_go = answered(self.pauses.let_go(&mut self.leases)).await?;
             if let_go {
                 self.floors = Floors::default();
             }
@@ -123,10 +126,10 @@ impl Session {
         if due {
             let wanted: Vec<i16> = (0..LANES).filter(|lane| !self.lanes.contains(lane)).collect();
             // Also with nothing wanted: a connection that is lost has lost its leases, and must not go on.
-            let leased = outbox::try_lanes(&mut self.leases, &wanted).await?;
+            let leased = answered(outbox::try_lanes(&mut self.leases, &wanted)).await?;
             self.lanes.extend(&leased);
-            self.floors.rise(outbox::extent(&mut self.leases).await?);
-            self.pauses.refresh(&mut self.leases, &self.lanes, &leased).await?;
+            self.floors.rise(answered(outbox::extent(&mut self.leases)).await?);
+            answered(self.pauses.refresh(&mut self.leases, &self.lanes, &leased)).await?;
             self.leased = Some(Instant::now());
         }
         Ok(())
@@ -137,10 +140,10 @@ impl Session {
     /// held since their type is paused.
     async fn send(&mut self) -> Result<usize, RelayError> {
         let from = self.floors.of(&self.lanes);
-        let queued = outbox::next(&mut self.leases, &from, FETCH).await?;
+        let queued = answered(outbox::next(&mut self.leases, &from, FETCH)).await?;
         self.floors.note(&self.lanes, &queued);
         let mut done = queued.len();
-        let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
+        let queued = answered(self.pauses.hold(&mut self.leases, &self.lanes, queued)).await?;
         done -= queued.len();
         let mut refused: HashSet<String> = HashSet::new();
         let mut confirmed = Vec::new();
@@ -150,6 +153,10 @@ impl Session {
         for round in rounds(queued, |message| &message.case_key) {
             let round: Vec<Queued> =
                 round.into_iter().filter(|message| !refused.contains(&message.case_key)).collect();
+            if round.is_empty() {
+                // Nothing is left to be sent, and a broker that takes nothing is waited for long.
+                break;
+            }
             let outcomes = self.publish(&round).await;
             for (message, outcome) in round.iter().zip(&outcomes) {
                 match outcome {
@@ -168,7 +175,7 @@ impl Session {
             // One statement for all rounds: what a crash before it leaves is sent again.
             let now = self.shared.clock.now();
             FailPoint::BeforeConfirm.pass();
-            outbox::confirm(&mut self.leases, &confirmed, now).await?;
+            answered(outbox::confirm(&mut self.leases, &confirmed, now)).await?;
             FailPoint::AfterConfirm.pass();
         }
         if refused.is_empty() {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Levels;
 use super::relay::type_name;
+use super::silence::{answered, ask};
 use super::{Metrics, Shared};
 use crate::broker::{BrokerError, Names, QueueDepth, Session, backlog};
 use crate::contract::{RejectionCode, Stream, Timestamp};
@@ -46,7 +47,7 @@ impl Probe {
     }
 
     pub async fn figures(&self) -> Result<Figures, sqlx::Error> {
-        status::figures(&mut *self.pool.acquire().await?).await
+        ask(&self.pool, async |conn| status::figures(conn).await).await
     }
 
     /// Brings the metrics' levels up to date, as far as the services answer.
@@ -102,22 +103,22 @@ impl Backlog {
     pub async fn open(shared: &Shared) -> Result<Backlog, sqlx::Error> {
         let mut lease = shared.pool.acquire().await?;
         lease.close_on_drop();
-        leases::have_backlog(&mut lease).await?;
+        answered(leases::have_backlog(&mut lease)).await?;
         Ok(Backlog { lease, done: false })
     }
 
     /// Ours is done; whether everybody's is.
     pub async fn is_the_last(&mut self) -> Result<bool, sqlx::Error> {
         if !self.done {
-            leases::have_no_backlog(&mut self.lease).await?;
+            answered(leases::have_no_backlog(&mut self.lease)).await?;
             self.done = true;
         }
-        Ok(!leases::anyone_has_backlog(&mut self.lease).await?)
+        Ok(!answered(leases::anyone_has_backlog(&mut self.lease)).await?)
     }
 }
 
 async fn anyone_has_backlog(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    leases::anyone_has_backlog(&mut *pool.acquire().await?).await
+    ask(pool, async |conn| leases::anyone_has_backlog(conn).await).await
 }
 
 /// For a processor that consumes nothing: deadlines wait until the queues were seen empty

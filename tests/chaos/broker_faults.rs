@@ -1,9 +1,16 @@
 //! What the broker, or somebody at the broker, does to a processor.
 
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::{Connection, ConnectionProperties};
 use otodoke::contract::Stream;
 
+use crate::database_faults::hold_table;
 use crate::faults::{last, seconds};
+use crate::run::{RECOVERY, stored};
 use crate::support::generate::Dice;
+use crate::support::wait_until;
 use crate::world::{Stage, World};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,17 +21,33 @@ pub enum BrokerFault {
     DiskAlarm,
     /// Somebody closes all connections.
     ConnectionsClosed,
+    /// A message was not acknowledged in time: the channel is closed with 406.
+    ConsumerTimeout,
+    /// Somebody deletes a queue, which cancels its consumers.
+    QueueDeleted,
+    /// Somebody deletes the exchange that upstream systems publish to.
+    EventsExchangeDeleted,
+    /// Somebody deletes the exchange that derived events go to, and with it all bindings.
+    DerivedExchangeDeleted,
 }
 
 impl BrokerFault {
-    pub const ALL: [BrokerFault; 3] =
-        [BrokerFault::MemoryAlarm, BrokerFault::DiskAlarm, BrokerFault::ConnectionsClosed];
+    pub const ALL: [BrokerFault; 7] = [
+        BrokerFault::MemoryAlarm,
+        BrokerFault::DiskAlarm,
+        BrokerFault::ConnectionsClosed,
+        BrokerFault::ConsumerTimeout,
+        BrokerFault::QueueDeleted,
+        BrokerFault::EventsExchangeDeleted,
+        BrokerFault::DerivedExchangeDeleted,
+    ];
 
-    pub async fn strike(self, stage: &mut Stage, _world: &mut World, dice: &mut Dice) {
+    pub async fn strike(self, stage: &mut Stage, world: &mut World, dice: &mut Dice) {
         let control = async |arguments: &[&str]| {
             stage.sandbox.rabbitmqctl(arguments).await.expect("the node answers");
         };
         let long = seconds(dice, 1, 4);
+        let names = world.market.names.clone();
         match self {
             BrokerFault::MemoryAlarm => {
                 control(&["set_vm_memory_high_watermark", "absolute", "1MB"]).await;
@@ -39,7 +62,56 @@ impl BrokerFault {
             BrokerFault::ConnectionsClosed => {
                 control(&["close_all_connections", "a test of what follows"]).await;
             }
+            BrokerFault::ConsumerTimeout => {
+                control(&["eval", &patience(1_000, 500)]).await;
+                // Those of now looked at the settings when they were opened.
+                control(&["close_all_connections", "a test of what follows"]).await;
+                let more = stored(&world.pool).await;
+                let again = async || stored(&world.pool).await > more;
+                wait_until(RECOVERY, "it gets on", again).await;
+                hold_table(world, Duration::from_secs(4)).await;
+                control(&["eval", &patience(1_800_000, 60_000)]).await;
+                control(&["close_all_connections", "a test of what follows"]).await;
+            }
+            BrokerFault::QueueDeleted => {
+                // With all that is in it: so only when that is nothing.
+                world.pause_upstream(true);
+                last(Duration::from_millis(500)).await;
+                let taken = async || world.market.backlog().await == 0;
+                wait_until(RECOVERY, "the queues are empty", taken).await;
+                let queue = names.queue(*dice.pick(&Stream::ALL));
+                delete(stage.sandbox.amqp_url(), &queue, "").await;
+                world.pause_upstream(false);
+            }
+            BrokerFault::EventsExchangeDeleted => {
+                delete(stage.sandbox.amqp_url(), "", &names.events()).await;
+            }
+            BrokerFault::DerivedExchangeDeleted => {
+                delete(stage.sandbox.amqp_url(), "", &names.derived()).await;
+            }
         }
-        _ = Stream::ALL;
+    }
+}
+
+/// How long a delivery may stay unacknowledged, and how often that is looked at; milliseconds.
+fn patience(timeout: u32, look: u32) -> String {
+    format!(
+        "application:set_env(rabbit, consumer_timeout, {timeout}),
+         application:set_env(rabbit, channel_tick_interval, {look})."
+    )
+}
+
+/// Deletes a queue, or an exchange; an empty name is none.
+async fn delete(amqp_url: &str, queue: &str, exchange: &str) {
+    let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await;
+    let connection = connection.expect("the broker takes connections");
+    let channel = connection.create_channel().await.expect("the broker takes channels");
+    if !queue.is_empty() {
+        let options = QueueDeleteOptions::default();
+        channel.queue_delete(queue.into(), options).await.expect("the queue is deleted");
+    }
+    if !exchange.is_empty() {
+        let options = ExchangeDeleteOptions::default();
+        channel.exchange_delete(exchange.into(), options).await.expect("the exchange is deleted");
     }
 }

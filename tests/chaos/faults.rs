@@ -7,11 +7,12 @@ use std::time::Duration;
 use otodoke::fail_points::FailPoint;
 use otodoke::sandbox::Server;
 
-use crate::broker_faults;
-use crate::database_faults;
+use crate::broker_faults::BrokerFault;
+use crate::database_faults::DatabaseFault;
 use crate::proxy::{Mode, Proxy};
-use crate::run::{RECOVERY, stored};
+use crate::run::RECOVERY;
 use crate::support::generate::Dice;
+use crate::support::processor::Launch;
 use crate::support::wait_until;
 use crate::world::{Stage, World};
 
@@ -31,8 +32,16 @@ pub enum Fault {
     Way(Server, Trouble),
     /// The same of all processors at once.
     AllWays(Server, Trouble),
-    Broker(broker_faults::BrokerFault),
-    Database(database_faults::DatabaseFault),
+    Broker(BrokerFault),
+    Database(DatabaseFault),
+    /// The processors' clocks are hours ahead, and hours behind.
+    WrongClocks,
+    /// All are stopped, and started again with other rules.
+    ChangedPolicy,
+    /// The processors don't agree about the rules, nor about how to work.
+    DifferentSettings,
+    /// Two at once: a way is stalled while the other fault lasts.
+    StalledWhile(Server, &'static Fault),
 }
 
 /// What happens to a way.
@@ -64,13 +73,34 @@ impl Fault {
         }
     }
 
+    /// Whether cases have several policies in the end.
     pub fn is_beyond_the_model(self) -> bool {
-        false
+        matches!(self, Fault::ChangedPolicy | Fault::DifferentSettings)
+    }
+
+    /// Whether derived events go out while the subscriber's binding is gone.
+    pub fn leaves_somebody_untold(self) -> bool {
+        self == Fault::Broker(BrokerFault::DerivedExchangeDeleted)
     }
 
     /// Before the processors start.
     pub async fn prepare(self, world: &mut World, dice: &mut Dice) {
-        if let Fault::DieAt(point) = self {
+        match self {
+            Fault::DieAt(point) => self.die_at(point, world, dice).await,
+            Fault::WrongClocks => {
+                world.alter(0, |launch| wrong_clock(launch, 5 * 3_600));
+                world.alter(1, |launch| wrong_clock(launch, -7 * 3_600));
+            }
+            Fault::DifferentSettings => {
+                world.alter(1, other_policy);
+                world.alter(1, |launch| launch.with("OTODOKE_LANES", "4"));
+            }
+            _ => {}
+        }
+    }
+
+    async fn die_at(self, point: FailPoint, world: &mut World, dice: &mut Dice) {
+        {
             let pass = 1 + dice.below(most_passes(point));
             let launch = world.nodes[0].launch.clone();
             let launch = launch.with("OTODOKE_FAIL_POINT", &format!("{}:{pass}", point.name()));
@@ -84,9 +114,26 @@ impl Fault {
         }
     }
 
-    pub async fn strike(self, stage: &mut Stage, world: &mut World, dice: &mut Dice) {
+    /// Whether anything happened only now.
+    pub async fn strike(self, stage: &mut Stage, world: &mut World, dice: &mut Dice) -> bool {
         match self {
-            Fault::Nothing | Fault::DieAt(_) => {}
+            Fault::Nothing | Fault::DieAt(_) | Fault::WrongClocks | Fault::DifferentSettings => {
+                return false;
+            }
+            Fault::ChangedPolicy => {
+                for node in &mut world.nodes {
+                    let mut processor = node.processor.take().expect("it runs");
+                    assert!(processor.stop().await.success(), "{}", processor.log());
+                }
+                (0..world.nodes.len()).for_each(|node| world.alter(node, other_policy));
+                world.start().await;
+            }
+            Fault::StalledWhile(server, fault) => {
+                let node = dice.below(world.nodes.len());
+                way(world, node, server).set(Mode::Stall);
+                Box::pin(fault.strike(stage, world, dice)).await;
+                way(world, node, server).set(Mode::Pass);
+            }
             Fault::Kill => kill(world, dice).await,
             Fault::Freeze => freeze(world, dice).await,
             Fault::BrokerKilled => crash(stage, Server::RabbitMq, dice).await,
@@ -104,6 +151,7 @@ impl Fault {
             Fault::Broker(fault) => fault.strike(stage, world, dice).await,
             Fault::Database(fault) => fault.strike(stage, world, dice).await,
         }
+        true
     }
 }
 
@@ -117,6 +165,24 @@ fn most_passes(point: FailPoint) -> usize {
         FailPoint::Publishing => 30,
         _ => 8,
     }
+}
+
+/// Rules under which other events are derived, at other times.
+fn other_policy(launch: Launch) -> Launch {
+    launch
+        .with("OTODOKE_SHIP_WITHIN", "12h")
+        .with("OTODOKE_CHANGE_WINDOW", "30m")
+        .with("OTODOKE_REPLY_WITHIN", "6h")
+        .with("OTODOKE_GUARANTEE_AFTER", "3d")
+}
+
+/// The library is made for the occasion: nothing else shifts the clock of one process only.
+fn wrong_clock(launch: Launch, by_seconds: i64) -> Launch {
+    let library = concat!(env!("CARGO_TARGET_TMPDIR"), "/wrong_clock.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chaos/wrong_clock.c");
+    let made = Command::new("cc").args(["-shared", "-fPIC", "-o", library, source]).status();
+    assert!(made.is_ok_and(|made| made.success()), "cc makes a library, as for every Rust build");
+    launch.with("LD_PRELOAD", library).with("WRONG_BY_SECONDS", &by_seconds.to_string())
 }
 
 fn way(world: &World, node: usize, server: Server) -> &Proxy {
@@ -186,11 +252,4 @@ pub async fn last(time: Duration) {
 
 pub fn seconds(dice: &mut Dice, least: u64, most: u64) -> Duration {
     Duration::from_millis(least * 1_000 + dice.below(((most - least) * 1_000) as usize) as u64)
-}
-
-/// Some more is stored: the fault that lasts isn't in the way of all.
-pub async fn gets_on(world: &World) {
-    let before = stored(&world.pool).await;
-    let more = async || stored(&world.pool).await > before;
-    wait_until(RECOVERY, "it gets on", more).await;
 }

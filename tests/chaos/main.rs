@@ -10,59 +10,85 @@ mod support;
 
 mod broker_faults;
 mod database_faults;
+mod disk;
 mod faults;
 mod judge;
+mod mixed;
 mod proxy;
 mod publisher;
 mod report;
 mod run;
+mod setup;
 mod world;
 
+use broker_faults::BrokerFault;
+use database_faults::DatabaseFault;
 use faults::{Fault, Trouble};
 use otodoke::fail_points::FailPoint;
 use otodoke::sandbox::Server;
 use run::{seeds, survive};
 use world::Stage;
 
+/// Each fault on its own, so many times, on servers that they share.
+async fn survive_each(faults: impl IntoIterator<Item = Fault>, normally: u64, in_full: u64) {
+    let mut stage = Stage::set().await;
+    for fault in faults {
+        survive(&mut stage, fault, seeds(normally, in_full)).await;
+    }
+    stage.clear().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_breaks() {
-    let mut stage = Stage::set().await;
-    survive(&mut stage, Fault::Nothing, seeds(1, 3)).await;
-    stage.sandbox.stop().await.expect("it stops");
+    survive_each([Fault::Nothing], 1, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_processor_dies_at_each_fail_point() {
-    let mut stage = Stage::set().await;
-    for point in FailPoint::ALL.into_iter().filter(|point| *point != FailPoint::Replayed) {
-        survive(&mut stage, Fault::DieAt(point), seeds(1, 10)).await;
-    }
-    stage.sandbox.stop().await.expect("it stops");
+    // A replay is part of another story.
+    let points = FailPoint::ALL.into_iter().filter(|point| *point != FailPoint::Replayed);
+    survive_each(points.map(Fault::DieAt), 1, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_processor_is_killed_or_frozen() {
-    let mut stage = Stage::set().await;
-    survive(&mut stage, Fault::Kill, seeds(1, 20)).await;
-    survive(&mut stage, Fault::Freeze, seeds(1, 20)).await;
-    stage.sandbox.stop().await.expect("it stops");
+    survive_each([Fault::Kill, Fault::Freeze], 1, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_crashes() {
-    let mut stage = Stage::set().await;
-    survive(&mut stage, Fault::BrokerKilled, seeds(1, 20)).await;
-    survive(&mut stage, Fault::DatabaseKilled, seeds(1, 20)).await;
-    stage.sandbox.stop().await.expect("it stops");
+    survive_each([Fault::BrokerKilled, Fault::DatabaseKilled], 1, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_way_to_a_server_is_in_trouble() {
-    let mut stage = Stage::set().await;
-    for server in [Server::RabbitMq, Server::Postgres] {
-        for trouble in Trouble::ALL {
-            survive(&mut stage, Fault::AllWays(server, trouble), seeds(1, 10)).await;
-        }
-    }
-    stage.sandbox.stop().await.expect("it stops");
+async fn the_ways_to_the_broker_are_in_trouble() {
+    let faults = Trouble::ALL.map(|trouble| Fault::AllWays(Server::RabbitMq, trouble));
+    survive_each(faults, 1, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ways_to_the_database_are_in_trouble() {
+    let faults = Trouble::ALL.map(|trouble| Fault::AllWays(Server::Postgres, trouble));
+    survive_each(faults, 1, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_processors_way_is_in_trouble() {
+    let half_open = |server| Fault::Way(server, Trouble::HalfOpen);
+    survive_each([Server::RabbitMq, Server::Postgres].map(half_open), 1, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_turns_against_a_processor() {
+    survive_each(BrokerFault::ALL.map(Fault::Broker), 1, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_turns_against_a_processor() {
+    survive_each(DatabaseFault::ALL.map(Fault::Database), 1, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processors_are_not_set_up_alike() {
+    survive_each([Fault::WrongClocks, Fault::ChangedPolicy, Fault::DifferentSettings], 1, 5).await;
 }

@@ -1,7 +1,7 @@
 //! The systems upstream: they publish at a pace, and again until the broker has confirmed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use otodoke::broker::{Outcome, Outgoing, Publisher};
@@ -16,6 +16,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// Publishing in the background.
 pub struct Publishing {
+    paused: Arc<AtomicBool>,
     confirmed: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -24,16 +25,25 @@ impl Publishing {
     /// Publishes in this order; a message that wasn't confirmed comes later than those that were.
     pub fn start(amqp_url: String, messages: Vec<Outgoing>) -> Publishing {
         let confirmed = Arc::new(AtomicUsize::new(0));
-        let count = confirmed.clone();
+        let paused = Arc::new(AtomicBool::new(false));
+        let (count, waits) = (confirmed.clone(), paused.clone());
         let task = tokio::spawn(async move {
             let mut publisher = None;
             for chunk in messages.chunks(CHUNK) {
+                while waits.load(Ordering::Relaxed) {
+                    tokio::time::sleep(PAUSE).await;
+                }
                 publish(&amqp_url, &mut publisher, chunk).await;
                 count.fetch_add(chunk.len(), Ordering::Relaxed);
                 tokio::time::sleep(PAUSE).await;
             }
         });
-        Publishing { confirmed, task }
+        Publishing { paused, confirmed, task }
+    }
+
+    /// Nothing is sent from the next chunk on.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
     }
 
     pub fn confirmed(&self) -> usize {

@@ -4,15 +4,16 @@
 use std::time::{Duration, Instant};
 
 use otodoke::broker::Outgoing;
-use otodoke::contract::Stream;
+use otodoke::contract::{Event, InputType, Stream};
+use serde_json::json;
 use sqlx::PgPool;
 
 use crate::faults::Fault;
-use crate::judge::{Published, caught, judge};
+use crate::judge::{Published, caught, command, judge};
 use crate::publisher::Publishing;
 use crate::report::{Outcome, Report};
 use crate::support::generate::Dice;
-use crate::support::history::{distinct, history, size};
+use crate::support::history::{distinct, event, history, now, size};
 use crate::support::model::settled;
 use crate::support::wait_until;
 use crate::world::{Stage, World};
@@ -72,12 +73,16 @@ async fn run(
     dice: &mut Dice,
 ) -> Outcome {
     let mut world = World::open(stage, PROCESSORS).await;
-    let events = history(seed, size(600, 1_500));
+    let mut events = history(seed, size(300, 1_000));
+    if faults.contains(&Fault::WrongClocks) {
+        events.extend(just_now());
+    }
     let (messages, broken) = messages(&world, &events);
     let published = Published {
         events,
         broken,
         beyond_the_model: faults.iter().any(|fault| fault.is_beyond_the_model()),
+        untold: faults.iter().any(|fault| fault.leaves_somebody_untold()),
     };
     let mut outcome =
         Outcome { fault: name.to_owned(), seed, recovery: None, lost: 0, wrong: Vec::new() };
@@ -86,7 +91,6 @@ async fn run(
     let problem = caught(async { recovery = Some(done.await) }).await;
     outcome.recovery = recovery;
     outcome.wrong.extend(problem);
-    (outcome.lost, _) = (0, ());
     let (lost, wrong) = judge(&mut world, &published).await;
     outcome.lost = lost;
     outcome.wrong.extend(wrong);
@@ -114,26 +118,60 @@ async fn strike_and_settle(
     messages: Vec<Outgoing>,
 ) -> Duration {
     let (count, all) = (messages.len(), distinct(&published.events));
-    let publishing = Publishing::start(stage.sandbox.amqp_url().to_owned(), messages);
+    let amqp_url = stage.sandbox.amqp_url().to_owned();
+    world.publishing = Some(Publishing::start(amqp_url, messages));
+    let mut over = Instant::now();
     for (number, fault) in faults.iter().enumerate() {
         // Spread over the workload, each somewhere in its part of it.
         let part = count * 8 / 10 / faults.len();
         let begin = part * number + dice.below(part.max(1));
-        let reached = async || publishing.confirmed() >= begin;
+        let reached = async || world.confirmed() >= begin;
         wait_until(RECOVERY, "so much is published", reached).await;
         if number == 0 {
             fault.prepare(world, dice).await;
+            over = Instant::now();
             world.start().await;
             world.wait_ready().await;
             let stored = async || stored(&world.pool).await > 0;
             wait_until(RECOVERY, "it gets on", stored).await;
         }
-        fault.strike(stage, world, dice).await;
+        if fault.strike(stage, world, dice).await {
+            over = Instant::now();
+        }
     }
-    let over = Instant::now();
-    publishing.finish().await;
+    world.publishing.take().expect("it is published").finish().await;
+    replay_unroutable(world, all).await;
     settled(&world.pool, RECOVERY, all).await;
     over.elapsed()
+}
+
+/// What was published while its queue was deleted is a dead letter, and is to come back.
+async fn replay_unroutable(world: &World, all: usize) {
+    let letters = async || -> i64 {
+        let count = "SELECT count(*) FROM dead_letters WHERE code = 'unroutable'";
+        sqlx::query_scalar(count).fetch_one(&world.pool).await.unwrap_or(0)
+    };
+    let arrived = async || stored(&world.pool).await + letters().await >= all as i64;
+    wait_until(RECOVERY, "every event is stored, or a dead letter", arrived).await;
+    if letters().await > 0 {
+        let replay = ["dead-letters", "replay", "--code", "unroutable", "--yes"];
+        let (is_well, text) = command(&world.database_url, &replay);
+        assert!(is_well, "the dead letters don't come back: {text}");
+    }
+}
+
+/// Orders of this moment: by a clock that is hours behind they are of the future.
+fn just_now() -> Vec<Event> {
+    let time = now();
+    let order = |number: usize| {
+        let data = json!({
+            "order_id": format!("now-{number}"), "seller_id": "S9", "buyer_id": "B9",
+            "sold_by": "seller", "fulfilled_by": "seller", "currency": "JPY",
+            "lines": [{"line_id": "1", "sku": "A", "quantity": 1, "unit_price": 500}],
+        });
+        event(&format!("now-{number}"), InputType::OrderPlaced, time, &data)
+    };
+    (0..5).map(order).collect()
 }
 
 /// Events stored so far; none before the first migration.
@@ -143,7 +181,7 @@ pub async fn stored(pool: &PgPool) -> i64 {
 }
 
 /// The events as messages, and between them some that are no JSON. How many of these.
-fn messages(world: &World, events: &[otodoke::contract::Event]) -> (Vec<Outgoing>, usize) {
+fn messages(world: &World, events: &[Event]) -> (Vec<Outgoing>, usize) {
     let (mut messages, mut broken) = (Vec::new(), 0);
     for (number, event) in events.iter().enumerate() {
         if number % BROKEN == BROKEN / 2 {

@@ -9,11 +9,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool};
 
 use crate::proxy::Proxy;
+use crate::publisher::Publishing;
 use crate::support::marketplace::{Marketplace, Subscriber};
 use crate::support::processor::{Launch, Processor};
 
 /// What the processors' user may do is changed by some faults, so it isn't the superuser.
-const USER: &str = "shop";
+pub const USER: &str = "shop";
 const PASSWORD: &str = "private";
 /// A dead connection is noticed within twice that many seconds. By default it is 15.
 const HEARTBEAT: u16 = 3;
@@ -21,16 +22,22 @@ const HEARTBEAT: u16 = 3;
 /// The servers.
 pub struct Stage {
     pub sandbox: Sandbox,
+    /// Where the databases are to be; `None`: where the server has its own.
+    pub tablespace: Option<&'static str>,
     worlds: u32,
 }
 
 impl Stage {
     pub async fn set() -> Stage {
         let sandbox = Sandbox::start(Options::default()).await.expect("private servers");
-        let stage = Stage { sandbox, worlds: 0 };
+        let stage = Stage { sandbox, tablespace: None, worlds: 0 };
         let role = format!("CREATE ROLE {USER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'");
         stage.tell(&role).await;
         stage
+    }
+
+    pub async fn clear(self) {
+        self.sandbox.stop().await.expect("the servers stop");
     }
 
     /// A statement of the superuser.
@@ -56,6 +63,8 @@ pub struct World {
     pub market: Marketplace,
     pub subscriber: Subscriber,
     pub nodes: Vec<Node>,
+    /// The systems upstream, while they publish.
+    pub publishing: Option<Publishing>,
 }
 
 /// A processor, and its ways to the servers.
@@ -72,12 +81,8 @@ impl World {
     pub async fn open(stage: &mut Stage, processors: usize) -> World {
         stage.worlds += 1;
         let database = format!("world_{}", stage.worlds);
-        stage.tell(&format!("CREATE DATABASE {database} OWNER {USER}")).await;
-        World::on(stage, database, processors).await
-    }
-
-    /// On a database that is there already.
-    pub async fn on(stage: &mut Stage, database: String, processors: usize) -> World {
+        let place = stage.tablespace.map(|name| format!(" TABLESPACE {name}")).unwrap_or_default();
+        stage.tell(&format!("CREATE DATABASE {database} OWNER {USER}{place}")).await;
         let (server, amqp_url) = (stage.sandbox.database_url(), stage.sandbox.amqp_url());
         let server: PgConnectOptions = server.parse().expect("a URL");
         let database_url = server.clone().database(&database).to_url_lossy().to_string();
@@ -89,18 +94,21 @@ impl World {
         for _ in 0..processors {
             nodes.push(Node::behind(&server, amqp_url, &database).await);
         }
-        World { database_url, database, pool: pool.expect("a URL"), market, subscriber, nodes }
+        let pool = pool.expect("a URL");
+        World { database_url, database, pool, market, subscriber, nodes, publishing: None }
     }
 
-    /// Starts those that don't run, with what `launch` makes of their settings.
-    pub async fn start_with(&mut self, launch: impl Fn(Launch) -> Launch) {
+    /// Starts those that don't run.
+    pub async fn start(&mut self) {
         for node in self.nodes.iter_mut().filter(|node| node.processor.is_none()) {
-            node.processor = Some(launch(node.launch.clone()).start());
+            node.processor = Some(node.launch.start());
         }
     }
 
-    pub async fn start(&mut self) {
-        self.start_with(|launch| launch).await;
+    /// Changes the settings of a processor, for when it starts.
+    pub fn alter(&mut self, node: usize, change: impl FnOnce(Launch) -> Launch) {
+        let launch = std::mem::take(&mut self.nodes[node].launch);
+        self.nodes[node].launch = change(launch);
     }
 
     pub async fn wait_ready(&self) {
@@ -118,6 +126,14 @@ impl World {
         let logs = self.nodes.iter().filter_map(|node| node.processor.as_ref());
         logs.map(|processor| format!("── processor {}\n{}", processor.id(), processor.log()))
             .collect()
+    }
+
+    pub fn pause_upstream(&self, paused: bool) {
+        self.publishing.as_ref().expect("it is published").pause(paused);
+    }
+
+    pub fn confirmed(&self) -> usize {
+        self.publishing.as_ref().map_or(0, Publishing::confirmed)
     }
 
     /// Ends the connections of the processors to the database, so that what was changed for

@@ -27,7 +27,7 @@ mod write;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use self::admit::Admission;
@@ -39,6 +39,7 @@ use crate::contract::{
 };
 use crate::fail_points::FailPoint;
 use crate::pipeline::archive::Archive;
+use crate::pipeline::silence::{Lent, transacted};
 use crate::rules::{CaseId, Policy};
 use crate::store::cases::{Case, Parked};
 use crate::store::history::Trace;
@@ -186,7 +187,22 @@ impl Door {
     }
 
     async fn run(&self, batch: &Batch, mode: Mode) -> Result<Outcome, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut lent = Lent::from(&self.pool).await?;
+        let outcome = match mode {
+            Mode::Live => transacted(self.transact(&mut lent, batch, mode)).await,
+            // Somebody waits for it, and can see that it goes on.
+            _ => self.transact(&mut lent, batch, mode).await,
+        };
+        lent.give_back(outcome)
+    }
+
+    async fn transact(
+        &self,
+        conn: &mut PgConnection,
+        batch: &Batch,
+        mode: Mode,
+    ) -> Result<Outcome, sqlx::Error> {
+        let mut transaction = conn.begin().await?;
         let batch = replay::still_waiting(&mut transaction, batch).await?;
         let (outcome, left) = Pass::new(self, &batch, mode).run(&mut transaction).await?;
         FailPoint::BeforeCommit.pass();

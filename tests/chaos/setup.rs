@@ -1,0 +1,39 @@
+//! A database whose setting up was interrupted.
+
+use sqlx::migrate::Migrator;
+
+use crate::faults::Fault;
+use crate::run::{RECOVERY, seeds, survive};
+use crate::support::wait_until;
+use crate::world::{Stage, World};
+
+/// As many migrations as there were once.
+const EARLIER: usize = 6;
+
+/// Some of the migrations are applied, and one was noted as begun, which needs a person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_is_half_applied() {
+    let mut stage = Stage::set().await;
+    let mut world = World::open(&mut stage, 1).await;
+    let all = sqlx::migrate!();
+    let mut conn = world.pool.acquire().await.expect("the database answers");
+    let earlier = Migrator::with_migrations(all.iter().take(EARLIER).cloned().collect());
+    earlier.run(&mut *conn).await.expect("the earlier migrations apply");
+    let noted = "UPDATE _sqlx_migrations SET success = false
+                 WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    sqlx::query(noted).execute(&mut *conn).await.expect("it is noted");
+    world.start().await;
+    wait_until(RECOVERY, "it stops, and says why", async || !world.has(0)).await;
+    let log = world.logs();
+    assert!(log.contains("partially applied"), "{log}");
+
+    // A person has looked, and the rest is applied by whoever starts first.
+    let mended = "UPDATE _sqlx_migrations SET success = true";
+    sqlx::query(mended).execute(&mut *conn).await.expect("it is noted");
+    world.nodes[0].processor = None;
+    world.start().await;
+    world.wait_ready().await;
+    drop(world);
+    survive(&mut stage, Fault::Nothing, seeds(0, 1)).await;
+    stage.clear().await;
+}
