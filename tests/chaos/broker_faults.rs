@@ -55,7 +55,7 @@ impl BrokerFault {
                 control(&["set_vm_memory_high_watermark", "absolute", "2GiB"]).await;
             }
             BrokerFault::DiskAlarm => {
-                control(&["set_disk_free_limit", "500TB"]).await;
+                control(&["set_disk_free_limit", "5000GB"]).await;
                 last(long).await;
                 control(&["set_disk_free_limit", "100MB"]).await;
             }

@@ -16,6 +16,8 @@ pub struct Outcome {
     pub recovery: Option<Duration>,
     /// Confirmed events that are neither in the history nor a dead letter.
     pub lost: usize,
+    /// Whether a processor complained, and so the fault was felt.
+    pub felt: bool,
     /// What doesn't hold, in words.
     pub wrong: Vec<String>,
 }
@@ -27,7 +29,8 @@ impl Outcome {
 
     fn to_json(&self) -> serde_json::Value {
         json!({
-            "fault": self.fault, "seed": self.seed, "lost": self.lost, "wrong": self.wrong,
+            "fault": self.fault, "seed": self.seed, "lost": self.lost,
+            "felt": self.felt, "wrong": self.wrong,
             "recovery_ms": self.recovery.map(|time| time.as_millis() as u64),
         })
     }
@@ -84,7 +87,7 @@ impl Report {
         println!("{}", self.line());
         let mut text = String::new();
         for outcome in self.outcomes.iter().filter(|outcome| !outcome.is_right()) {
-            let Outcome { fault, seed, recovery, lost, wrong } = outcome;
+            let Outcome { fault, seed, recovery, lost, wrong, .. } = outcome;
             let recovery = seconds(*recovery);
             _ = writeln!(
                 text,

@@ -84,13 +84,15 @@ async fn run(
         beyond_the_model: faults.iter().any(|fault| fault.is_beyond_the_model()),
         untold: faults.iter().any(|fault| fault.leaves_somebody_untold()),
     };
+    let fault = name.to_owned();
     let mut outcome =
-        Outcome { fault: name.to_owned(), seed, recovery: None, lost: 0, wrong: Vec::new() };
+        Outcome { fault, seed, recovery: None, lost: 0, felt: false, wrong: Vec::new() };
     let done = strike_and_settle(stage, &mut world, faults, dice, &published, messages);
     let mut recovery = None;
     let problem = caught(async { recovery = Some(done.await) }).await;
     outcome.recovery = recovery;
     outcome.wrong.extend(problem);
+    outcome.felt = world.has_complaints();
     let (lost, wrong) = judge(&mut world, &published).await;
     outcome.lost = lost;
     outcome.wrong.extend(wrong);

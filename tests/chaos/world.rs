@@ -121,6 +121,12 @@ impl World {
         self.nodes[node].processor.as_mut().is_some_and(Processor::is_running)
     }
 
+    /// Whether a processor that runs now has had anything to complain about.
+    pub fn has_complaints(&self) -> bool {
+        let logs = self.logs();
+        logs.contains(" WARN ") || logs.contains(" ERROR ")
+    }
+
     /// What all processors have said, for a failure.
     pub fn logs(&self) -> String {
         let logs = self.nodes.iter().filter_map(|node| node.processor.as_ref());
