@@ -74,11 +74,11 @@ impl BrokerFault {
                 control(&["close_all_connections", "a test of what follows"]).await;
             }
             BrokerFault::QueueDeleted => {
-                // With all that is in it: so only when that is nothing.
+                // With all that is in it, or in hand: so only when that is nothing.
                 world.pause_upstream(true);
                 last(Duration::from_millis(500)).await;
-                let taken = async || world.market.backlog().await == 0;
-                wait_until(RECOVERY, "the queues are empty", taken).await;
+                let taken = async || stored(&world.pool).await >= world.distinct_confirmed();
+                wait_until(RECOVERY, "all that is published is stored", taken).await;
                 let queue = names.queue(*dice.pick(&Stream::ALL));
                 delete(stage.sandbox.amqp_url(), &queue, "").await;
                 world.pause_upstream(false);

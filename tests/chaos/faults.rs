@@ -73,6 +73,38 @@ impl Fault {
         }
     }
 
+    /// Whether it is tried in the short mode too.
+    pub fn is_telling(self) -> bool {
+        match self {
+            Fault::Kill | Fault::BrokerKilled | Fault::DatabaseKilled => true,
+            Fault::DieAt(point) => [
+                FailPoint::BeforeCommit,
+                FailPoint::BeforeAck,
+                FailPoint::Publishing,
+                FailPoint::BeforeConfirm,
+                FailPoint::AfterTimer,
+            ]
+            .contains(&point),
+            Fault::AllWays(_, trouble) => trouble == Trouble::HalfOpen,
+            Fault::Broker(fault) => [
+                BrokerFault::MemoryAlarm,
+                BrokerFault::ConsumerTimeout,
+                BrokerFault::QueueDeleted,
+                BrokerFault::DerivedExchangeDeleted,
+            ]
+            .contains(&fault),
+            Fault::Database(fault) => [
+                DatabaseFault::OutOfConnections,
+                DatabaseFault::ReadOnly,
+                DatabaseFault::Deadlocks,
+                DatabaseFault::DiskFull,
+            ]
+            .contains(&fault),
+            Fault::WrongClocks | Fault::DifferentSettings => true,
+            _ => false,
+        }
+    }
+
     /// Whether cases have several policies in the end.
     pub fn is_beyond_the_model(self) -> bool {
         matches!(self, Fault::ChangedPolicy | Fault::DifferentSettings)
@@ -228,15 +260,9 @@ async fn kill(world: &mut World, dice: &mut Dice) {
 
 async fn freeze(world: &mut World, dice: &mut Dice) {
     let node = dice.below(world.nodes.len());
-    let id = world.nodes[node].processor.as_ref().map(|processor| processor.id().to_string());
-    let signal = |name: &str| {
-        let id = id.as_deref().expect("it runs");
-        let status = Command::new("kill").args(["-s", name, id]).status();
-        assert!(status.is_ok_and(|status| status.success()), "no process for SIG{name}");
-    };
-    signal("STOP");
+    world.signal(node, "STOP");
     last(seconds(dice, 2, 12)).await;
-    signal("CONT");
+    world.signal(node, "CONT");
 }
 
 async fn crash(stage: &mut Stage, server: Server, dice: &mut Dice) {

@@ -36,7 +36,7 @@ const KINDS: [Fault; 16] = [
 async fn faults_of_every_kind_mixed() {
     let mut stage = Stage::set().await;
     let faults = |dice: &mut Dice| (0..FAULTS).map(|_| any(dice)).collect();
-    survive_all(&mut stage, "mixed", &faults, seeds(2, 60)).await;
+    survive_all(&mut stage, "mixed", &faults, seeds(1, 60)).await;
     stage.clear().await;
 }
 

@@ -1,6 +1,7 @@
 //! One run: a workload is published at a pace, faults strike while it is, and in the end
 //! everything is held against the rules.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use otodoke::broker::Outgoing;
@@ -52,6 +53,11 @@ pub async fn survive_all(
     report.assert_right();
 }
 
+/// Whether every fault is to be tried: in the long mode, and where seeds are given.
+pub fn is_long() -> bool {
+    std::env::var("OTODOKE_CHAOS_SEEDS").is_ok() || size(0, 1) == 1
+}
+
 /// The seeds of `OTODOKE_CHAOS_SEEDS=1-200` (or `7`), else the first few.
 pub fn seeds(normally: u64, in_full: u64) -> impl Iterator<Item = u64> {
     let number = |text: &str| text.trim().parse::<u64>().expect("OTODOKE_CHAOS_SEEDS is as 1-200");
@@ -77,7 +83,7 @@ async fn run(
     if faults.contains(&Fault::WrongClocks) {
         events.extend(just_now());
     }
-    let (messages, broken) = messages(&world, &events);
+    let (messages, broken) = messages(&mut world, &events);
     let published = Published {
         events,
         broken,
@@ -183,15 +189,18 @@ pub async fn stored(pool: &PgPool) -> i64 {
 }
 
 /// The events as messages, and between them some that are no JSON. How many of these.
-fn messages(world: &World, events: &[Event]) -> (Vec<Outgoing>, usize) {
-    let (mut messages, mut broken) = (Vec::new(), 0);
+pub fn messages(world: &mut World, events: &[Event]) -> (Vec<Outgoing>, usize) {
+    let (mut messages, mut broken, mut seen) = (Vec::new(), 0, BTreeSet::new());
     for (number, event) in events.iter().enumerate() {
         if number % BROKEN == BROKEN / 2 {
             let body = format!("broken {number}");
             messages.push(world.market.structured(Stream::Orders, "order-placed", body));
             broken += 1;
+            world.distinct.push(seen.len() as i64);
         }
         messages.push(world.market.event(event));
+        seen.insert(&event.key);
+        world.distinct.push(seen.len() as i64);
     }
     (messages, broken)
 }

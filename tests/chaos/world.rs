@@ -2,6 +2,7 @@
 //! database, names on the broker, two processors behind proxies, and the world around them.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use otodoke::sandbox::{Options, Sandbox};
@@ -65,6 +66,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// The systems upstream, while they publish.
     pub publishing: Option<Publishing>,
+    /// How many different events are among the first messages, by the number of these.
+    pub distinct: Vec<i64>,
 }
 
 /// A processor, and its ways to the servers.
@@ -95,7 +98,16 @@ impl World {
             nodes.push(Node::behind(&server, amqp_url, &database).await);
         }
         let pool = pool.expect("a URL");
-        World { database_url, database, pool, market, subscriber, nodes, publishing: None }
+        World {
+            database_url,
+            database,
+            pool,
+            market,
+            subscriber,
+            nodes,
+            publishing: None,
+            distinct: Vec::new(),
+        }
     }
 
     /// Starts those that don't run.
@@ -121,6 +133,14 @@ impl World {
         self.nodes[node].processor.as_mut().is_some_and(Processor::is_running)
     }
 
+    /// Sends a processor a signal, named without `SIG`.
+    pub fn signal(&self, node: usize, name: &str) {
+        let processor = self.nodes[node].processor.as_ref().expect("it runs");
+        let id = processor.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(status.is_ok_and(|status| status.success()), "no process for SIG{name}");
+    }
+
     /// Whether a processor that runs now has had anything to complain about.
     pub fn has_complaints(&self) -> bool {
         let logs = self.logs();
@@ -140,6 +160,11 @@ impl World {
 
     pub fn confirmed(&self) -> usize {
         self.publishing.as_ref().map_or(0, Publishing::confirmed)
+    }
+
+    /// How many different events are published.
+    pub fn distinct_confirmed(&self) -> i64 {
+        self.confirmed().checked_sub(1).map_or(0, |last| self.distinct[last])
     }
 
     /// Ends the connections of the processors to the database, so that what was changed for
@@ -169,12 +194,10 @@ impl Node {
             .and_then(|(_, rest)| rest.split('/').next()?.parse().ok())
             .expect("the sandbox gives an address");
         let to_broker = Proxy::to(broker).await;
-        let database_url = format!(
-            "postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}",
-            to_database.port()
-        );
-        let amqp_url = amqp_url
-            .replace(&format!(":{}/", broker.port()), &format!(":{}/", to_broker.port()));
+        let database_url =
+            format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", to_database.port());
+        let amqp_url =
+            amqp_url.replace(&format!(":{}/", broker.port()), &format!(":{}/", to_broker.port()));
         let launch = Launch::at(&database_url, &format!("{amqp_url}?heartbeat={HEARTBEAT}"))
             .with("OTODOKE_PREFIX", database)
             // Small batches: there is always one under way.

@@ -110,7 +110,9 @@ impl Run<'_> {
     async fn until_it_ends(&mut self, stop: &CancellationToken) -> Result<(), WorkerError> {
         let mut last = Instant::now();
         while !stop.is_cancelled() {
-            let Some(job) = answered(replays::job(&mut self.lease, self.job)).await? else { return Ok(()) };
+            let Some(job) = answered(replays::job(&mut self.lease, self.job)).await? else {
+                return Ok(());
+            };
             if !job.is_running() || self.ends(&job).await? {
                 return Ok(());
             }
@@ -147,14 +149,16 @@ impl Run<'_> {
         } else {
             return Ok(false);
         };
-        answered(replays::turn(&mut self.lease, job.id, &["running"], state, why.as_deref())).await?;
+        answered(replays::turn(&mut self.lease, job.id, &["running"], state, why.as_deref()))
+            .await?;
         tracing::info!(job = %job.id, state, accepted = job.accepted, duplicates = job.duplicates,
             refused = job.refused, "a replay job has ended");
         Ok(true)
     }
 
     async fn step(&mut self, job: &Job, letters: i64) -> Result<(), WorkerError> {
-        let waiting = answered(replays::waiting(&mut self.lease, job.id, letters, MOST_BYTES)).await?;
+        let waiting =
+            answered(replays::waiting(&mut self.lease, job.id, letters, MOST_BYTES)).await?;
         let now = answered(store::clock(&mut self.lease)).await?;
         let repair = job.patch.clone().map(Repair::from_json).transpose()?;
         let received =
