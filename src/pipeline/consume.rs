@@ -169,6 +169,7 @@ async fn look_for_drained(
     if !shared.deadlines_are_held() {
         return Ok(true);
     }
+    backlog.stay().await?;
     let ready = consumer.ready().await?;
     let mut arrived = false;
     while let Some(delivery) = consumer.next().now_or_never() {
