@@ -19,6 +19,7 @@ pub mod processor;
 pub mod operator;
 
 pub mod config;
+pub mod fail_points;
 pub mod masking;
 pub mod retry;
 pub mod sandbox;

@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::{BrokerError, Names, check_url};
 use crate::config::{Missing, Settings};
+use crate::fail_points::FailPoint;
 use crate::http;
 use crate::pipeline::apply::{self, Door};
 use crate::pipeline::archive::Archive;
 use crate::pipeline::failure::{self, Class};
 use crate::pipeline::{
-    Metrics, Probe, Purpose, Services, Shared, consume, relay, replays, timers, watch_backlog,
+    Metrics, Probe, Purpose, Services, Shared, consume, keep_topology, relay, replays, timers,
+    watch_backlog,
 };
 use crate::retry::Outage;
 use crate::store;
@@ -140,6 +142,7 @@ async fn try_open_door(
 ) -> Result<Door, ProcessorError> {
     if sets_up {
         store::migrate(pool).await?;
+        FailPoint::Migrated.pass();
     }
     Ok(door(settings, pool).await?)
 }
@@ -168,7 +171,7 @@ pub fn pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
         .max_connections(u32::from(settings.pipeline.database_connections))
         .acquire_timeout(std::time::Duration::from_secs(10))
         .after_connect(|conn, _| {
-            Box::pin(async move { conn.execute(KEYED_LOOKUPS).await.map(drop) })
+            Box::pin(async move { conn.execute(EVERY_SESSION).await.map(drop) })
         })
         .connect_lazy_with(
             options.application_name("otodoke").statement_cache_capacity(STATEMENTS_KEPT),
@@ -178,9 +181,16 @@ pub fn pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
 /// Every statement of the pipeline finds its rows by a key, however many rows there are. A plan
 /// that was made while a table was empty would read it whole for as long as the connection
 /// lasts; planning each time anew costs more than many statements do.
+///
+/// And where this process, or the way to it, is gone without a word, the database is to notice: what it
+/// had locked would else stay locked for the hours that a server takes by itself.
+///
 /// Set, rather than asked for at the start: a pooler in between may refuse that.
-const KEYED_LOOKUPS: &str =
-    "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off";
+const EVERY_SESSION: &str =
+    "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;
+     SET idle_in_transaction_session_timeout = '60s';
+     SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+     SET tcp_user_timeout = '30s'";
 
 /// Which tables a transaction writes to makes its last statement another one; each is planned
 /// once by connection.
@@ -217,6 +227,7 @@ fn start(
     if parts.contains(&Part::Consume) {
         tasks.spawn(consume(shared.clone(), Purpose::Events, stop.clone()));
         tasks.spawn(consume(shared.clone(), Purpose::GivenUp, stop.clone()));
+        tasks.spawn(keep_topology(shared.clone(), stop.clone()));
     } else {
         tasks.spawn(watch_backlog(shared.clone(), stop.clone()));
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 struct Source {
     path: String,
@@ -122,4 +123,21 @@ fn nothing_is_unwrapped_or_left_to_do() {
         offences(&sources("src"), &words),
         "errors are handled, or an `expect` states why there is none",
     );
+}
+
+#[test]
+fn what_breaks_the_program_on_purpose_still_applies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let patches: Vec<PathBuf> = fs::read_dir(root.join("tests/chaos/broken"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(!patches.is_empty());
+    for patch in patches {
+        let mut check = Command::new("git");
+        check.current_dir(root).args(["apply", "--check"]).arg(&patch);
+        let output = check.output().expect("git is installed");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {text}", patch.display());
+    }
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::session::answered;
 use super::{BrokerError, Fault, Outgoing, Session};
+use crate::fail_points::FailPoint;
 use crate::masking::masked_url;
 
 /// How long a batch may take, from the first message sent to the last confirm.
@@ -176,6 +177,7 @@ impl<'a> Batch<'a> {
                 Some(confirm) => self.confirms.push((index, confirm)),
                 None => self.outcomes[index] = Outcome::Unsendable,
             }
+            FailPoint::Publishing.pass();
         }
         Ok(())
     }

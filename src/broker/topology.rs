@@ -15,6 +15,7 @@ use lapin::{Channel, ExchangeKind};
 use super::session::answered;
 use super::{BrokerError, Fault, Names, Session};
 use crate::contract::Stream;
+use crate::fail_points::FailPoint;
 
 /// How often a message of a stream may come back before the broker gives it up.
 ///
@@ -51,6 +52,7 @@ pub async fn declare(session: &Session, names: &Names) -> Result<Vec<Difference>
     let mut differences = Vec::new();
     for part in parts(names) {
         differences.extend(part.declare(session).await?);
+        FailPoint::Declaring.pass();
     }
     for (queue, exchange, routing_key) in bindings(names) {
         bind(session, &queue, &exchange, routing_key).await?;

@@ -24,6 +24,7 @@ use crate::broker::{
     Acks, BrokerError, Consumer, Delivery, HeaderValue, Subscription, Token, headers_to_json,
 };
 use crate::contract::{Header, Message, Stream, intake};
+use crate::fail_points::FailPoint;
 use crate::retry::{Causes, Outage};
 
 /// How long messages are held while the database is away.
@@ -168,6 +169,7 @@ async fn look_for_drained(
     if !shared.deadlines_are_held() {
         return Ok(true);
     }
+    backlog.stay().await?;
     let ready = consumer.ready().await?;
     let mut arrived = false;
     while let Some(delivery) = consumer.next().now_or_never() {
@@ -239,6 +241,7 @@ impl Lanes {
 
     fn take(&mut self, delivery: Delivery) {
         self.shared.metrics.received(delivery.stream.map_or("dead", Stream::name));
+        FailPoint::Taken.pass();
         let taken = self.judge(delivery);
         let lane = self.dealer.with(|dealer| dealer.deal(taken.keys));
         // A worker that has ended is found by `fault`, and its messages come again.
@@ -342,9 +345,11 @@ impl Lane {
                 received.push(message.received);
             }
             self.apply(received).await?;
+            FailPoint::BeforeAck.pass();
             // Committed: only now.
             self.acks.done(tokens);
             self.acks.flush().await?;
+            FailPoint::AfterAck.pass();
             self.dealer.with(|dealer| keys.into_iter().for_each(|k| dealer.done(self.number, k)));
             self.worked.store(true, Ordering::Relaxed);
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use sqlx::Error;
 use sqlx::error::DatabaseError;
 
+use super::silence::is_silence;
 use crate::store::pruning::Archived;
 
 /// What to do about a failed transaction.
@@ -24,6 +25,8 @@ pub enum Class {
 pub fn classify(error: &Error) -> Class {
     match error {
         Error::Database(error) => by_state(error.code().as_deref().unwrap_or("")),
+        // Either the database is silent, or it was too much at once: nobody can tell.
+        error if is_silence(error) => Class::Shrink,
         Error::Io(_)
         | Error::Tls(_)
         | Error::Protocol(_)
@@ -69,6 +72,7 @@ pub fn sentence(error: &Error) -> Cow<'static, str> {
     }
     match error {
         Error::Database(error) => database_sentence(error.as_ref()).into(),
+        error if is_silence(error) => "the database didn't answer in time".into(),
         Error::Io(_) | Error::Tls(_) | Error::Protocol(_) => {
             "the connection to the database was lost".into()
         }
@@ -136,6 +140,8 @@ mod tests {
         for state in ["53200", "57014"] {
             assert_eq!(by_state(state), Class::Shrink, "{state}");
         }
+        let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        assert_eq!(classify(&Error::Io(silence)), Class::Shrink);
     }
 
     #[test]

@@ -17,7 +17,9 @@ mod pauses;
 mod relay;
 pub mod replay;
 mod shared;
+mod silence;
 mod timers;
+mod topology;
 mod watch;
 
 pub use clock::DatabaseClock;
@@ -28,4 +30,5 @@ pub use relay::{relay, rounds};
 pub use replay::replays;
 pub use shared::{Services, Shared};
 pub use timers::timers;
+pub use topology::keep_topology;
 pub use watch::{Probe, since, watch_backlog};

@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::pauses::Pauses;
+use super::silence::{Lent, answered};
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
 use crate::contract::{DerivedType, EventDeadLettered, STRUCTURED_MEDIA_TYPE};
+use crate::fail_points::FailPoint;
 use crate::retry::{Causes, Outage};
 use crate::store::outbox::{self, Extent, LANES, Place, Queued};
 
@@ -82,6 +84,8 @@ struct Session {
 
 impl Session {
     async fn open(shared: &Arc<Shared>) -> Result<Session, RelayError> {
+        // Somebody may have deleted the exchange, which closes a channel with each message.
+        shared.declare().await?;
         let publisher = Publisher::open(&shared.amqp_url).await;
         shared.metrics.connected("broker", publisher.is_ok());
         let publisher = publisher?;
@@ -90,8 +94,8 @@ impl Session {
         let mut leases = leases?;
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
-        outbox::prepare(&mut leases).await?;
-        let leaving = Leaving::through(shared.pool.acquire().await?, shared.clone());
+        answered(outbox::prepare(&mut leases)).await?;
+        let leaving = Leaving::through(Lent::from(&shared.pool).await?, shared.clone());
         Ok(Session {
             shared: shared.clone(),
             leases,
@@ -111,7 +115,7 @@ impl Session {
     ) -> Result<(), RelayError> {
         loop {
             self.lease().await?;
-            let let_go = self.pauses.let_go(&mut self.leases).await?;
+            let let_go = answered(self.pauses.let_go(&mut self.leases)).await?;
             if let_go {
                 self.floors = Floors::default();
             }
@@ -131,10 +135,10 @@ impl Session {
         if due {
             let wanted: Vec<i16> = (0..LANES).filter(|lane| !self.lanes.contains(lane)).collect();
             // Also with nothing wanted: a connection that is lost has lost its leases, and must not go on.
-            let leased = outbox::try_lanes(&mut self.leases, &wanted).await?;
+            let leased = answered(outbox::try_lanes(&mut self.leases, &wanted)).await?;
             self.lanes.extend(&leased);
-            self.floors.rise(outbox::extent(&mut self.leases).await?);
-            self.pauses.refresh(&mut self.leases, &self.lanes, &leased).await?;
+            self.floors.rise(answered(outbox::extent(&mut self.leases)).await?);
+            answered(self.pauses.refresh(&mut self.leases, &self.lanes, &leased)).await?;
             self.leased = Some(Instant::now());
         }
         Ok(())
@@ -146,16 +150,23 @@ impl Session {
     async fn send(&mut self) -> Result<usize, RelayError> {
         self.leaving.note().await?;
         let (from, leaving) = (self.floors.of(&self.lanes), &self.leaving.places);
-        let queued = outbox::next(&mut self.leases, &from, leaving, FETCH).await?;
+        let queued = answered(outbox::next(&mut self.leases, &from, leaving, FETCH)).await?;
         self.floors.note(&self.lanes, &queued);
         let mut done = queued.len();
-        let queued = self.pauses.hold(&mut self.leases, &self.lanes, queued).await?;
+        let queued = answered(self.pauses.hold(&mut self.leases, &self.lanes, queued)).await?;
         done -= queued.len();
         let mut refused: HashSet<String> = HashSet::new();
         let mut confirmed = Vec::new();
+        if !queued.is_empty() {
+            FailPoint::BeforePublish.pass();
+        }
         for round in rounds(queued, |message| &message.case_key) {
             let round: Vec<Queued> =
                 round.into_iter().filter(|message| !refused.contains(&message.case_key)).collect();
+            if round.is_empty() {
+                // Nothing is left to be sent, and a broker that takes nothing is waited for long.
+                break;
+            }
             let outcomes = self.publish(&round).await;
             for (message, outcome) in round.iter().zip(&outcomes) {
                 match outcome {
@@ -198,7 +209,7 @@ struct Leaving {
 }
 
 impl Leaving {
-    fn through(connection: PoolConnection<Postgres>, shared: Arc<Shared>) -> Leaving {
+    fn through(connection: Lent, shared: Arc<Shared>) -> Leaving {
         let (confirmed, places) = mpsc::unbounded_channel();
         let (told, gone) = mpsc::unbounded_channel();
         tokio::spawn(take_out(connection, shared, places, told));
@@ -237,7 +248,7 @@ impl Leaving {
 /// Takes out what is confirmed. Nobody waits for it, so it waits for more where that is little:
 /// each time costs a commit.
 async fn take_out(
-    mut connection: PoolConnection<Postgres>,
+    mut connection: Lent,
     shared: Arc<Shared>,
     mut confirmed: mpsc::UnboundedReceiver<Vec<Place>>,
     gone: mpsc::UnboundedSender<Result<Vec<Place>, sqlx::Error>>,
@@ -249,7 +260,10 @@ async fn take_out(
         while let Ok(more) = confirmed.try_recv() {
             places.extend(more);
         }
-        let done = outbox::confirm(&mut connection, &places, shared.clock.now()).await;
+        FailPoint::BeforeConfirm.pass();
+        let now = shared.clock.now();
+        let done = answered(outbox::confirm(&mut connection, &places, now)).await;
+        FailPoint::AfterConfirm.pass();
         if gone.send(done.map(|()| places)).is_err() {
             return;
         }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Batch, Door, Interrupted, Outcome};
 use super::metrics::BatchCounts;
+use super::silence::ask;
 use super::{DatabaseClock, Hold, Metrics, since};
 use crate::broker::{BrokerError, Names, Session, declare};
 use crate::config::{PipelineSettings, Settings};
@@ -156,10 +157,9 @@ impl Shared {
     }
 
     pub async fn read_clock(&self) -> Result<(), sqlx::Error> {
-        let mut connection =
-            self.pool.acquire().await.inspect_err(|_| self.metrics.connected("database", false))?;
-        self.clock.told(store::clock(&mut connection).await?);
-        self.metrics.connected("database", true);
+        let asked = ask(&self.pool, async |conn| store::clock(conn).await).await;
+        self.metrics.connected("database", asked.is_ok());
+        self.clock.told(asked?);
         Ok(())
     }
 

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::apply::{Batch, Interrupted};
 use super::failure;
+use super::silence::answered;
+use crate::fail_points::FailPoint;
 use crate::retry::Outage;
 use crate::rules::CaseId;
 use crate::store::{cases, leases, partitions, wake_ups};
@@ -72,6 +74,7 @@ impl Watch {
     async fn open(shared: &Arc<Shared>) -> Result<Watch, TimerError> {
         let mut lease = shared.pool.acquire().await?;
         lease.close_on_drop();
+        answered(leases::prepare(&mut lease)).await?;
         Ok(Watch { shared: shared.clone(), lease, leased: false, tables_at: None })
     }
 
@@ -101,7 +104,7 @@ impl Watch {
             return;
         }
         self.tables_at = Some(Instant::now());
-        match partitions::prepare(&mut self.lease).await {
+        match answered(partitions::prepare(&mut self.lease)).await {
             Ok(made) => made.iter().for_each(|month| {
                 tracing::info!(%month, "the history has a table for a month to come");
             }),
@@ -114,21 +117,21 @@ impl Watch {
 
     async fn lease(&mut self) -> Result<bool, TimerError> {
         if !self.leased {
-            self.leased = leases::try_timers(&mut self.lease).await?;
+            self.leased = answered(leases::try_timers(&mut self.lease)).await?;
         }
         Ok(self.leased)
     }
 
     /// One transaction with what is due; how many cases it decided.
     async fn decide_due(&mut self) -> Result<usize, TimerError> {
-        let now = crate::store::clock(&mut self.lease).await?;
+        let now = answered(crate::store::clock(&mut self.lease)).await?;
         self.shared.clock.told(now);
         // Where this part runs alone nobody else says so.
         self.shared.metrics.connected("database", true);
         let held = self.shared.deadlines_are_held();
-        let mut wake: Vec<CaseId> = wake_ups::due(&mut self.lease, now, WOKEN).await?;
+        let mut wake: Vec<CaseId> = answered(wake_ups::due(&mut self.lease, now, WOKEN)).await?;
         if !held {
-            wake.extend(cases::due(&mut self.lease, now, LIMIT).await?);
+            wake.extend(answered(cases::due(&mut self.lease, now, LIMIT)).await?);
         }
         wake.sort();
         wake.dedup();
@@ -136,7 +139,9 @@ impl Watch {
             return Ok(0);
         }
         let count = wake.len();
+        FailPoint::BeforeTimer.pass();
         self.shared.apply(Batch { wake, held, ..Batch::default() }).await?;
+        FailPoint::AfterTimer.pass();
         Ok(count)
     }
 

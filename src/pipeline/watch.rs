@@ -2,7 +2,7 @@
 //! consumes nothing itself but must know whether a backlog has drained.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
@@ -11,14 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Levels;
 use super::relay::type_name;
+use super::silence::{answered, ask};
 use super::{Metrics, Shared};
 use crate::broker::{BrokerError, Names, QueueDepth, Session, backlog};
 use crate::contract::{RejectionCode, Stream, Timestamp};
-use crate::store::leases;
 use crate::store::status::{self, Figures};
+use crate::store::{self, leases};
 
 /// How often the queues are looked at while deadlines wait for them.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a processor with a backlog is heard of: several times in the life of a lease.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Reads the levels of queues and tables, on a connection of its own.
 pub struct Probe {
@@ -46,7 +49,7 @@ impl Probe {
     }
 
     pub async fn figures(&self) -> Result<Figures, sqlx::Error> {
-        status::figures(&mut *self.pool.acquire().await?).await
+        ask(&self.pool, async |conn| status::figures(conn).await).await
     }
 
     /// Brings the metrics' levels up to date, as far as the services answer.
@@ -96,28 +99,40 @@ pub fn since(moment: Option<Timestamp>, now: Timestamp) -> Duration {
 pub struct Backlog {
     lease: PoolConnection<Postgres>,
     done: bool,
+    heard: Instant,
 }
 
 impl Backlog {
     pub async fn open(shared: &Shared) -> Result<Backlog, sqlx::Error> {
         let mut lease = shared.pool.acquire().await?;
         lease.close_on_drop();
-        leases::have_backlog(&mut lease).await?;
-        Ok(Backlog { lease, done: false })
+        answered(leases::prepare(&mut lease)).await?;
+        answered(leases::have_backlog(&mut lease)).await?;
+        Ok(Backlog { lease, done: false, heard: Instant::now() })
+    }
+
+    /// Lets the database hear of us while nothing is asked of it: others wait for a processor that is
+    /// at work, not for one that froze.
+    pub async fn stay(&mut self) -> Result<(), sqlx::Error> {
+        if self.heard.elapsed() >= SAY_AGAIN {
+            answered(store::clock(&mut self.lease)).await?;
+            self.heard = Instant::now();
+        }
+        Ok(())
     }
 
     /// Ours is done; whether everybody's is.
     pub async fn is_the_last(&mut self) -> Result<bool, sqlx::Error> {
         if !self.done {
-            leases::have_no_backlog(&mut self.lease).await?;
+            answered(leases::have_no_backlog(&mut self.lease)).await?;
             self.done = true;
         }
-        Ok(!leases::anyone_has_backlog(&mut self.lease).await?)
+        Ok(!answered(leases::anyone_has_backlog(&mut self.lease)).await?)
     }
 }
 
 async fn anyone_has_backlog(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    leases::anyone_has_backlog(&mut *pool.acquire().await?).await
+    ask(pool, async |conn| leases::anyone_has_backlog(conn).await).await
 }
 
 /// For a processor that consumes nothing: deadlines wait until the queues were seen empty

@@ -10,6 +10,13 @@ const LEASES: i32 = 0x6f74_6c65;
 const TIMERS: i32 = 1;
 const BACKLOG: i32 = 2;
 
+/// Has a lease end where nothing is heard of its holder for a minute: a machine that froze keeps its
+/// connections, and nobody else would do its work. Holders ask something every second, or nearly.
+pub async fn prepare(conn: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql("SET idle_session_timeout = '60s'").execute(conn).await?;
+    Ok(())
+}
+
 /// Leases the timers: one processor looks after time.
 pub async fn try_timers(conn: &mut PgConnection) -> Result<bool> {
     sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")

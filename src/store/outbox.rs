@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{Result, SqlTime, Together, digest, sql_time, sql_times};
+use super::{Result, SqlTime, Together, digest, leases, sql_time, sql_times};
 use crate::contract::{Published, Timestamp};
 
 /// How many lanes there are. A case's messages are all in one, and a lane is sent by one
@@ -84,8 +84,9 @@ impl Queued {
 }
 
 /// Makes every plan of a connection follow an index in its order: one that was made while the
-/// outbox was empty would else collect all that was ever in it.
+/// outbox was empty would else collect all that was ever in it. It is to hold leases, too.
 pub async fn prepare(conn: &mut PgConnection) -> Result<()> {
+    leases::prepare(conn).await?;
     sqlx::raw_sql(
         "SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
     )

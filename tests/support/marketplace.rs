@@ -81,10 +81,21 @@ impl Marketplace {
 
     /// A queue for what goes out under these routing keys.
     pub async fn subscribe(&self, routing_keys: &[&str]) -> Subscriber {
+        self.subscribe_by(routing_keys, FieldTable::default()).await
+    }
+
+    /// The same, with a queue that outlives a crash of the broker as the processor's own do.
+    pub async fn subscribe_for_good(&self, routing_keys: &[&str]) -> Subscriber {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        self.subscribe_by(routing_keys, arguments).await
+    }
+
+    async fn subscribe_by(&self, routing_keys: &[&str], arguments: FieldTable) -> Subscriber {
         let (_connection, channel) = connect(&self.amqp_url).await;
         let queue = format!("subscriber-{}", uuid::Uuid::now_v7());
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        let declared = channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
+        let declared = channel.queue_declare(queue.as_str().into(), options, arguments);
         declared.await.expect("the broker takes a queue");
         for key in routing_keys {
             let (queue, exchange) = (queue.as_str().into(), self.names.derived());

@@ -1,10 +1,12 @@
 //! A batch that fails for what is in it: halved until the one event, or case, is found.
 
+use sqlx::{Connection, PgConnection};
 use tracing::error;
 
 use super::{Batch, Door, Outcome, Received, patience};
 use crate::contract::{Rejection, RejectionCode};
 use crate::pipeline::failure::{self, Class};
+use crate::pipeline::silence::{Lent, answered};
 use crate::rules::CaseId;
 use crate::store::Together;
 use crate::store::cases::{self, Parked};
@@ -99,7 +101,18 @@ impl Door {
     }
 
     async fn park(&self, case: &CaseId, sentence: &str) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut lent = Lent::from(&self.pool).await?;
+        let parked = answered(self.park_on(&mut lent, case, sentence)).await;
+        lent.give_back(parked)
+    }
+
+    async fn park_on(
+        &self,
+        conn: &mut PgConnection,
+        case: &CaseId,
+        sentence: &str,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = conn.begin().await?;
         let set = [case.clone()].into();
         let locked = cases::lock(&mut transaction, &set, &self.policy).await?;
         let row = &locked[case];

@@ -27,7 +27,7 @@ mod write;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use self::admit::Admission;
@@ -37,7 +37,9 @@ use self::restore::Restored;
 use crate::contract::{
     Accepted, EventRef, Identifier, Rejection, RejectionCode, Span, Stream, Timestamp,
 };
+use crate::fail_points::FailPoint;
 use crate::pipeline::archive::Archive;
+use crate::pipeline::silence::{Kept, Lent, transacted};
 use crate::rules::{CaseId, Policy};
 use crate::store::cases::{Case, Parked};
 use crate::store::history::Trace;
@@ -157,13 +159,15 @@ pub struct Door {
     policy: Current,
     recent: Recent,
     archive: Option<Archive>,
+    /// Where a connection is kept from one transaction to the next.
+    kept: Option<Kept>,
 }
 
 impl Door {
     /// Records the policy for the cases to come.
     pub async fn open(pool: PgPool, settings: Settings) -> Result<Door, sqlx::Error> {
         let policy = policies::current(&mut *pool.acquire().await?, &settings.policy).await?;
-        Ok(Door { pool, settings, policy, recent: Recent::default(), archive: None })
+        Ok(Door { pool, settings, policy, recent: Recent::default(), archive: None, kept: None })
     }
 
     /// Tells where archived cases are brought back from.
@@ -172,11 +176,13 @@ impl Door {
     }
 
     /// The same door by a connection of its own, for who goes through it all the time: a
-    /// connection plans each statement once, and it needn't be asked first whether it lives.
+    /// connection plans each statement once, and needs no questions between two transactions
+    /// whether it lives.
     pub fn with_own_connection(&self) -> Door {
-        let options = self.pool.options().clone().max_connections(1).test_before_acquire(false);
+        // One is kept; another is for what follows from a failure.
+        let options = self.pool.options().clone().max_connections(2);
         let pool = options.connect_lazy_with((*self.pool.connect_options()).clone());
-        Door { pool, ..self.clone() }
+        Door { pool, kept: Some(Kept::default()), ..self.clone() }
     }
 
     /// Does a batch as a whole, or nothing of it. After it returned, everything in it may be
@@ -193,10 +199,36 @@ impl Door {
     }
 
     async fn run(&self, batch: &Batch, mode: Mode) -> Result<Outcome, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut lent = match self.kept.as_ref().and_then(Kept::take) {
+            Some(kept) => kept,
+            None => Lent::from(&self.pool).await?,
+        };
+        let outcome = match mode {
+            Mode::Live => transacted(self.transact(&mut lent, batch, mode)).await,
+            // Somebody waits for it, and can see that it goes on.
+            _ => self.transact(&mut lent, batch, mode).await,
+        };
+        match (&self.kept, outcome) {
+            (Some(kept), Ok(outcome)) => {
+                kept.put(lent);
+                Ok(outcome)
+            }
+            (_, outcome) => lent.give_back(outcome),
+        }
+    }
+
+    async fn transact(
+        &self,
+        conn: &mut PgConnection,
+        batch: &Batch,
+        mode: Mode,
+    ) -> Result<Outcome, sqlx::Error> {
+        let mut transaction = conn.begin().await?;
         let batch = replay::still_waiting(&mut transaction, batch).await?;
         let (outcome, left) = Pass::new(self, &batch, mode).run(&mut transaction).await?;
+        FailPoint::BeforeCommit.pass();
         transaction.commit().await?;
+        FailPoint::AfterCommit.pass();
         left.into_iter().for_each(|(order, known)| self.recent.put(order, known));
         Ok(outcome)
     }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
+use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -14,8 +13,10 @@ use super::letter::{Letter, judge};
 use super::pace::Pace;
 use crate::contract::repair::{Repair, RepairError};
 use crate::contract::{Span, Timestamp};
+use crate::fail_points::FailPoint;
 use crate::pipeline::Shared;
 use crate::pipeline::apply::{Batch, Claim, Door, Interrupted, Received};
+use crate::pipeline::silence::{Lent, answered, ask};
 use crate::store::replays::{self, Job, Waiting};
 use crate::store::{self, leases};
 
@@ -74,7 +75,7 @@ impl Worker {
     /// All jobs that nobody else works on: a few side by side, so that a slow one doesn't hold up
     /// an urgent one. One that fails doesn't end the others; the first failure is told.
     pub async fn all(&self, stop: &CancellationToken) -> Result<(), WorkerError> {
-        let jobs = replays::running(&mut *self.way.pool().acquire().await?).await?;
+        let jobs = ask(self.way.pool(), async |conn| replays::running(conn).await).await?;
         let ended = futures_util::stream::iter(jobs)
             .map(|job| self.one(job, stop))
             .buffer_unordered(SIDE_BY_SIDE)
@@ -84,10 +85,12 @@ impl Worker {
 
     /// One job, until it isn't running any more; nothing where somebody else works on it.
     pub async fn one(&self, job: Uuid, stop: &CancellationToken) -> Result<(), WorkerError> {
-        let mut lease = self.way.pool().acquire().await?;
-        if replays::try_lease(&mut lease, job).await? {
+        let mut lease = Lent::from(self.way.pool()).await?;
+        if !answered(replays::try_lease(&mut lease, job)).await? {
+            lease.give_back(Ok(()))?;
+        } else {
             // It ends with this connection, whatever becomes of us.
-            lease.close_on_drop();
+            answered(leases::prepare(&mut lease)).await?;
             let mut run = Run { worker: self, lease, job, ramp_begun: None };
             run.until_it_ends(stop).await?;
         }
@@ -97,7 +100,7 @@ impl Worker {
 
 struct Run<'a> {
     worker: &'a Worker,
-    lease: PoolConnection<Postgres>,
+    lease: Lent,
     job: Uuid,
     /// When the canary was over.
     ramp_begun: Option<Instant>,
@@ -107,7 +110,9 @@ impl Run<'_> {
     async fn until_it_ends(&mut self, stop: &CancellationToken) -> Result<(), WorkerError> {
         let mut last = Instant::now();
         while !stop.is_cancelled() {
-            let Some(job) = replays::job(&mut self.lease, self.job).await? else { return Ok(()) };
+            let Some(job) = answered(replays::job(&mut self.lease, self.job)).await? else {
+                return Ok(());
+            };
             if !job.is_running() || self.ends(&job).await? {
                 return Ok(());
             }
@@ -144,20 +149,23 @@ impl Run<'_> {
         } else {
             return Ok(false);
         };
-        replays::turn(&mut self.lease, job.id, &["running"], state, why.as_deref()).await?;
+        answered(replays::turn(&mut self.lease, job.id, &["running"], state, why.as_deref()))
+            .await?;
         tracing::info!(job = %job.id, state, accepted = job.accepted, duplicates = job.duplicates,
             refused = job.refused, "a replay job has ended");
         Ok(true)
     }
 
     async fn step(&mut self, job: &Job, letters: i64) -> Result<(), WorkerError> {
-        let waiting = replays::waiting(&mut self.lease, job.id, letters, MOST_BYTES).await?;
-        let now = store::clock(&mut self.lease).await?;
+        let waiting =
+            answered(replays::waiting(&mut self.lease, job.id, letters, MOST_BYTES)).await?;
+        let now = answered(store::clock(&mut self.lease)).await?;
         let repair = job.patch.clone().map(Repair::from_json).transpose()?;
         let received =
             waiting.into_iter().map(|letter| self.judged(letter, repair.as_ref(), now)).collect();
         let held = self.is_held().await?;
         self.worker.way.apply(Batch { received, held, restores: true, ..Batch::default() }).await?;
+        FailPoint::Replayed.pass();
         Ok(())
     }
 
@@ -170,7 +178,7 @@ impl Run<'_> {
     async fn is_held(&mut self) -> Result<bool, WorkerError> {
         Ok(match &self.worker.way {
             Way::Processor(shared) => shared.deadlines_are_held(),
-            Way::Command(..) => leases::anyone_has_backlog(&mut self.lease).await?,
+            Way::Command(..) => answered(leases::anyone_has_backlog(&mut self.lease)).await?,
         })
     }
 }
