@@ -11,6 +11,7 @@ mod dead_letters;
 mod deadlines;
 mod demo;
 mod derived;
+mod forget;
 pub mod model;
 mod ndjson;
 mod order;
@@ -91,6 +92,7 @@ enum Command {
     Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
     Prune(prune::PruneArguments),
+    Forget(forget::ForgetArguments),
     Status(status::StatusArguments),
     Schema(schema::SchemaArguments),
     Config(settings::ConfigArguments),
@@ -129,6 +131,7 @@ impl CommandLine {
             Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Prune(arguments) => prune::prune(arguments, settings).await,
+            Command::Forget(arguments) => forget::forget(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
             Command::Schema(arguments) => schema::schema(&arguments),
             Command::Config(arguments) => settings::config(&arguments, settings),

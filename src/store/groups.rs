@@ -49,3 +49,12 @@ pub async fn try_lock(conn: &mut PgConnection, groups: &BTreeSet<Group>) -> Resu
     .await?;
     Ok(busy.into_iter().map(Group).collect())
 }
+
+/// Takes the locks, and waits for those that other transactions have.
+pub async fn lock(conn: &mut PgConnection, groups: &BTreeSet<Group>) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(g) FROM unnest($1::bigint[]) AS g")
+        .bind(groups.iter().map(|group| group.0).collect::<Vec<_>>())
+        .execute(conn)
+        .await
+        .map(drop)
+}
