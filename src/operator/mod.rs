@@ -20,7 +20,7 @@ mod period;
 mod prune;
 mod publish;
 mod rebuild;
-mod reconcile;
+pub mod reconcile;
 mod report;
 mod run;
 pub mod sandbox;
@@ -41,7 +41,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use demo::KeptLog;
 
-use crate::config::{Missing, Settings};
+use crate::config::{Missing, Settings, WrongFile};
 
 /// Process a marketplace's order events
 ///
@@ -100,6 +100,12 @@ enum Command {
 }
 
 impl CommandLine {
+    /// With the addresses that stand in files.
+    pub fn with_files(mut self) -> Result<CommandLine, WrongFile> {
+        self.settings.services.read_files()?;
+        Ok(self)
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
