@@ -338,7 +338,10 @@ fn from_file(
     })?;
     match text.trim() {
         "" => Err(WrongFile::Empty { variable, file }),
-        text => Ok(*url = Some(SecretString::from(text))),
+        text => {
+            *url = Some(SecretString::from(text));
+            Ok(())
+        }
     }
 }
 
