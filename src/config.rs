@@ -61,6 +61,13 @@ pub struct Services {
     /// RabbitMQ, as amqp://user:password@host:port/vhost (amqps:// for TLS)
     #[arg(long, global = true, env = "AMQP_URL", hide_env_values = true, value_name = "URL")]
     pub amqp_url: Option<SecretString>,
+    /// A file that holds DATABASE_URL: a secret that stands neither in the environment nor in a
+    /// list of processes
+    #[arg(long, global = true, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+    /// A file that holds AMQP_URL
+    #[arg(long, global = true, env = "AMQP_URL_FILE", value_name = "FILE")]
+    pub amqp_url_file: Option<PathBuf>,
     /// Put before every name on the broker, with a dot, so that installations can share it
     #[arg(long, global = true, env = "OTODOKE_PREFIX", default_value = "", value_name = "PREFIX")]
     pub prefix: String,
@@ -293,7 +300,8 @@ pub struct PipelineSettings {
 /// A setting that a command needs and nobody gave.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{variable} is not set: give the address of {service} in {variable} or with --{flag}\n\
+    "{variable} is not set: give the address of {service} in {variable}, with --{flag}, or in a \
+     file that {variable}_FILE names\n\
      (`otodoke sandbox -- COMMAND` runs COMMAND with private services)"
 )]
 pub struct Missing {
@@ -302,7 +310,48 @@ pub struct Missing {
     service: &'static str,
 }
 
+/// A file with an address that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WrongFile {
+    #[error("{variable} and {variable}_FILE are both set: give one")]
+    Both { variable: &'static str },
+    #[error("{variable}_FILE names {}, which can't be read: {source}", file.display())]
+    Unreadable { variable: &'static str, file: PathBuf, source: std::io::Error },
+    #[error("{variable}_FILE names {}, which is empty", file.display())]
+    Empty { variable: &'static str, file: PathBuf },
+}
+
+/// The address in a file, without the line's end.
+fn from_file(
+    variable: &'static str,
+    file: Option<&PathBuf>,
+    url: &mut Option<SecretString>,
+) -> Result<(), WrongFile> {
+    let Some(file) = file.cloned() else { return Ok(()) };
+    if url.is_some() {
+        return Err(WrongFile::Both { variable });
+    }
+    let text = std::fs::read_to_string(&file).map_err(|source| WrongFile::Unreadable {
+        variable,
+        file: file.clone(),
+        source,
+    })?;
+    match text.trim() {
+        "" => Err(WrongFile::Empty { variable, file }),
+        text => {
+            *url = Some(SecretString::from(text));
+            Ok(())
+        }
+    }
+}
+
 impl Services {
+    /// Takes the addresses that stand in files.
+    pub fn read_files(&mut self) -> Result<(), WrongFile> {
+        from_file("DATABASE_URL", self.database_url_file.as_ref(), &mut self.database_url)?;
+        from_file("AMQP_URL", self.amqp_url_file.as_ref(), &mut self.amqp_url)
+    }
+
     pub fn database_url(&self) -> Result<&str, Missing> {
         let missing =
             Missing { variable: "DATABASE_URL", flag: "database-url", service: "PostgreSQL" };

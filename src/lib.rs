@@ -18,6 +18,7 @@ pub mod processor;
 
 pub mod operator;
 
+pub mod certificates;
 pub mod config;
 pub mod fail_points;
 pub mod masking;

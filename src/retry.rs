@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use backoff::backoff::Backoff;
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 
+use crate::certificates;
+
 /// The first pause, before jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause, before jitter.
@@ -114,7 +116,8 @@ fn pace() -> ExponentialBackoff {
         .build()
 }
 
-/// An error and what caused it, in one line. A cause that its error quotes isn't repeated.
+/// An error and what caused it, in one line, and what to do where a certificate is at fault. A
+/// cause that its error quotes isn't repeated.
 pub struct Causes<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Causes<'_> {
@@ -130,7 +133,7 @@ impl fmt::Display for Causes<'_> {
             said = text;
             cause = error.source();
         }
-        Ok(())
+        certificates::advice(self.0).map_or(Ok(()), |advice| write!(f, " – {advice}"))
     }
 }
 

@@ -10,6 +10,9 @@ pub enum BrokerError {
     /// A setting is wrong: trying again doesn't help.
     #[error("`{url}` is no address of a broker ({reason}); write amqp://user:password@host/vhost")]
     Url { url: String, reason: String },
+    /// A setting is wrong, or a file that it names.
+    #[error("the certificates of `{url}` can't be used: {reason}")]
+    Certificates { url: String, reason: String },
     /// A setting is wrong: trying again doesn't help.
     #[error("the prefix `{prefix}` is longer than {limit} bytes")]
     Prefix { prefix: String, limit: usize },

@@ -17,6 +17,7 @@ mod names;
 mod publisher;
 mod session;
 mod tail;
+mod tls;
 mod topology;
 
 pub use acks::{Acks, Token};

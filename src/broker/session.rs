@@ -8,10 +8,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionBuilder, ConnectionProperties};
 
-use super::{BrokerError, Fault};
+use super::{BrokerError, Fault, tls};
 use crate::masking::masked_url;
 
 /// How often either side shows that it is alive, in seconds, where the address sets nothing.
@@ -35,13 +36,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects to `amqp://…` or `amqps://…`. The purpose is shown in the broker's list of
-    /// connections, as in `otodoke consume`.
+    /// Connects to `amqp://…` or `amqps://…`, whose certificates are read anew each time. The
+    /// purpose is shown in the broker's list of connections, as in `otodoke consume`.
     pub async fn open(url: &str, purpose: &str) -> Result<Session, BrokerError> {
-        let uri = parse(url)?;
+        let (uri, tls) = (parse(url)?, certificates(url)?);
         let properties = ConnectionProperties::default()
             .with_connection_name(format!("otodoke {purpose}").into());
-        match within(CONNECT_DEADLINE, Connection::connect_uri(uri, properties)).await {
+        let connecting = async {
+            let builder = ConnectionBuilder::new()?.with_uri(uri).with_properties(properties);
+            builder.with_tls_config(tls).connect().await
+        };
+        match within(CONNECT_DEADLINE, connecting).await {
             Ok(connection) => Ok(Session { connection }),
             Err(source) => Err(BrokerError::Connect { url: masked_url(url), source }),
         }
@@ -80,7 +85,12 @@ impl Session {
 
 /// Whether the address can be understood at all: to be asked once, when settings are read.
 pub fn check_url(url: &str) -> Result<(), BrokerError> {
-    parse(url).map(drop)
+    parse(url)?;
+    certificates(url).map(drop)
+}
+
+fn certificates(url: &str) -> Result<OwnedTLSConfig, BrokerError> {
+    tls::config(url).map_err(|reason| BrokerError::Certificates { url: masked_url(url), reason })
 }
 
 fn parse(url: &str) -> Result<AMQPUri, BrokerError> {

@@ -110,14 +110,16 @@ impl<W: Write> Writer<W> {
 
     pub fn group(&mut self, group: &Group) -> io::Result<()> {
         self.line(&Frame::Group { cases: group.cases.clone() })?;
-        group.rows.iter().try_for_each(|row| {
-            self.line(&RowOut {
-                kind: row.kind,
-                case: &row.case,
-                table: row.table.as_deref(),
-                policy: row.policy.as_deref(),
-                row: &row.row,
-            })
+        group.rows.iter().try_for_each(|row| self.row(row))
+    }
+
+    fn row(&mut self, row: &Row) -> io::Result<()> {
+        self.line(&RowOut {
+            kind: row.kind,
+            case: &row.case,
+            table: row.table.as_deref(),
+            policy: row.policy.as_deref(),
+            row: &row.row,
         })
     }
 
@@ -132,9 +134,14 @@ impl<W: Write> Writer<W> {
     fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
-        self.hash.update(&text);
+        self.copy(&text)
+    }
+
+    /// A line as it is, with its end.
+    fn copy(&mut self, line: &[u8]) -> io::Result<()> {
+        self.hash.update(line);
         self.lines += 1;
-        self.out.write_all(&text)
+        self.out.write_all(line)
     }
 }
 
@@ -187,6 +194,47 @@ pub fn groups_of(
     }
 }
 
+/// Copies an archive, each row as `edit` returns it; `None` leaves it to the letter. The copy is
+/// worth something only where this succeeds: an archive that was changed fails in the end.
+pub fn rewrite<W: Write>(
+    mut archive: impl BufRead,
+    out: W,
+    edit: &mut dyn FnMut(&Row) -> Result<Option<Row>, ArchiveError>,
+) -> Result<W, ArchiveError> {
+    let mut writer = Writer { out, lines: 0, hash: Sha256::new() };
+    let (mut hash, mut text) = (Sha256::new(), Vec::new());
+    loop {
+        text.clear();
+        let (line, wrong) = (writer.lines, ArchiveError::Line { line: writer.lines + 1 });
+        if archive.read_until(b'\n', &mut text)? == 0 {
+            return Err(ArchiveError::CutShort);
+        }
+        match serde_json::from_slice::<Frame>(&text) {
+            Ok(Frame::Archive { form, .. }) if line == 0 && form != FORM => {
+                return Err(ArchiveError::Form(form));
+            }
+            Ok(Frame::End { lines, sha256 }) => {
+                if lines != line || sha256 != hex(hash) || !archive.fill_buf()?.is_empty() {
+                    return Err(ArchiveError::Changed);
+                }
+                return Ok(writer.end()?);
+            }
+            Ok(Frame::Archive { .. }) if line == 0 => writer.copy(&text)?,
+            Ok(Frame::Group { .. }) if line > 0 => writer.copy(&text)?,
+            Err(_) if line > 0 => {
+                let RowIn { kind, case, table, policy, row } =
+                    serde_json::from_slice(&text).map_err(|_| wrong)?;
+                match edit(&Row { kind, case, table, row, policy })? {
+                    Some(row) => writer.row(&row)?,
+                    None => writer.copy(&text)?,
+                }
+            }
+            _ => return Err(wrong),
+        }
+        hash.update(&text);
+    }
+}
+
 fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -230,6 +278,25 @@ mod tests {
         );
         assert_eq!(group.rows.len(), 2);
         assert!(read(&archive(), "o/3").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_copy_differs_in_what_was_edited_only() {
+        let copy = |archive: &[u8], edit: &mut dyn FnMut(&Row) -> Option<Row>| {
+            rewrite(archive, Vec::new(), &mut |row| Ok(edit(row)))
+        };
+        assert_eq!(copy(&archive(), &mut |_| None).unwrap(), archive());
+        let other = group("o/2", &[r#"{"other":1}"#]).rows.remove(0);
+        let edited =
+            copy(&archive(), &mut |row| (row.case == "o/2").then(|| other.clone())).unwrap();
+        assert_eq!(read(&edited, "o/2").unwrap()[0].rows[0].row.get(), r#"{"other":1}"#);
+        assert_eq!(read(&edited, "o/1").unwrap()[0].rows.len(), 2);
+        let whole = archive();
+        let changed = String::from_utf8(whole.clone()).unwrap().replace("1.50", "1.51");
+        let refused = |archive: &[u8]| copy(archive, &mut |_| None).unwrap_err().to_string();
+        assert!(refused(changed.as_bytes()).contains("changed"));
+        assert!(refused(&whole[..whole.len() / 2]).contains("line"));
+        assert!(refused(&whole.repeat(2)).contains("changed"));
     }
 
     #[test]

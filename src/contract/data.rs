@@ -22,11 +22,15 @@ pub const STRIPPED: [&str; 7] = [
     "voucher_url",
 ];
 
-/// Takes out what may not be stored, and members that are `null`, which read as absent.
+/// Takes out what may not be stored, and members that are `null`, which read as absent. A name
+/// that holds U+0000 stays, whatever it names: `data` may hold it nowhere.
 pub fn strip(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.retain(|name, member| !member.is_null() && !STRIPPED.contains(&name.as_str()));
+            members.retain(|name, member| {
+                let is_kept = !member.is_null() || name.contains('\0');
+                is_kept && !STRIPPED.contains(&name.as_str())
+            });
             members.values_mut().for_each(strip);
         }
         Value::Array(elements) => elements.iter_mut().for_each(strip),

@@ -102,8 +102,12 @@ impl Repair {
 
     /// All of it, or an error and nothing.
     pub fn apply(&self, document: &mut Value) -> Result<(), RepairError> {
-        json_patch::patch(document, &self.0)
-            .map_err(|error| RepairError(format!("the patch doesn't fit: {error}")))
+        // A `move` that fails half-way is not taken back by the crate.
+        let mut mended = document.clone();
+        json_patch::patch(&mut mended, &self.0)
+            .map_err(|error| RepairError(format!("the patch doesn't fit: {error}")))?;
+        *document = mended;
+        Ok(())
     }
 
     /// Whether it puts a document in the place of whatever was there, JSON or not.
@@ -151,6 +155,15 @@ mod tests {
 
     fn message<'a>(body: &'a [u8], attributes: &'a [(&'a str, Header<'a>)]) -> Message<'a> {
         Message { body, content_type: Some("application/json"), attributes, stream: Stream::Orders }
+    }
+
+    #[test]
+    fn a_move_to_nowhere_takes_nothing_away() {
+        let patch = json!([{ "op": "move", "from": "/lines/0", "path": "/nowhere/x" }]);
+        let before = json!({ "lines": [1, 2] });
+        let mut document = before.clone();
+        assert!(Repair::from_json(patch).unwrap().apply(&mut document).is_err());
+        assert_eq!(document, before);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod dead_letters;
 mod deadlines;
 mod demo;
 mod derived;
+mod forget;
 pub mod model;
 mod ndjson;
 mod order;
@@ -19,7 +20,7 @@ mod period;
 mod prune;
 mod publish;
 mod rebuild;
-mod reconcile;
+pub mod reconcile;
 mod report;
 mod run;
 pub mod sandbox;
@@ -40,7 +41,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use demo::KeptLog;
 
-use crate::config::{Missing, Settings};
+use crate::config::{Missing, Settings, WrongFile};
 
 /// Process a marketplace's order events
 ///
@@ -91,6 +92,7 @@ enum Command {
     Verify(verify::VerifyArguments),
     Rebuild(rebuild::RebuildArguments),
     Prune(prune::PruneArguments),
+    Forget(forget::ForgetArguments),
     Status(status::StatusArguments),
     Schema(schema::SchemaArguments),
     Config(settings::ConfigArguments),
@@ -99,6 +101,12 @@ enum Command {
 }
 
 impl CommandLine {
+    /// With the addresses that stand in files.
+    pub fn with_files(mut self) -> Result<CommandLine, WrongFile> {
+        self.settings.services.read_files()?;
+        Ok(self)
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -130,6 +138,7 @@ impl CommandLine {
             Command::Verify(arguments) => verify::verify(arguments, settings).await,
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Prune(arguments) => prune::prune(arguments, settings).await,
+            Command::Forget(arguments) => forget::forget(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
             Command::Schema(arguments) => schema::schema(&arguments, settings),
             Command::Config(arguments) => settings::config(&arguments, settings),

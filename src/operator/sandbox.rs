@@ -119,6 +119,8 @@ async fn run(
     let failed = |source| SandboxCommandError::Command { program: program.clone(), source };
     let mut command = Command::new(program);
     command.args(arguments).envs(variables(sandbox)).kill_on_drop(true);
+    // The addresses of other servers.
+    command.env_remove("DATABASE_URL_FILE").env_remove("AMQP_URL_FILE");
     let mut child = command.spawn().map_err(failed)?;
     let status = loop {
         tokio::select! {

@@ -32,10 +32,10 @@ impl Stage {
         let options = Options {
             postgres: services.database_url.is_none(),
             rabbitmq: services.amqp_url.is_none(),
-            management: false,
+            ..Options::default()
         };
         let sandbox = match options.postgres || options.rabbitmq {
-            true => Some(Sandbox::start(options).await?),
+            true => Some(Sandbox::start(options.clone()).await?),
             false => None,
         };
         let mut stage = Stage { settings: own(given)?, sandbox, database: None, names: None };

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::contract::Timestamp;
-use crate::contract::archive::{ArchiveError, Group, Writer, groups_of};
+use crate::contract::archive::{ArchiveError, Group, Row, Writer, groups_of, rewrite};
 
 /// A folder with archives.
 #[derive(Clone, Debug)]
@@ -65,14 +65,62 @@ impl Archive {
         read.and_then(|file| groups_of(BufReader::new(file), cases))
             .map_err(|source| ReadError { path, source })
     }
+
+    /// Looks at every row of a file.
+    pub fn scan(&self, name: &str, look: &mut dyn FnMut(&Row)) -> Result<(), ReadError> {
+        let path = self.folder.join(name);
+        let seen = File::open(&path).map_err(ArchiveError::from).and_then(|file| {
+            let mut edit = |row: &Row| {
+                look(row);
+                Ok(None)
+            };
+            rewrite(BufReader::new(file), io::sink(), &mut edit).map(drop)
+        });
+        seen.map_err(|source| ReadError { path, source })
+    }
+
+    /// Puts an edited copy of a file in its place, and at no moment anything else: killed before
+    /// the end, the file is as it was.
+    pub fn edit(
+        &self,
+        name: &str,
+        edit: &mut dyn FnMut(&Row) -> Result<Option<Row>, ArchiveError>,
+    ) -> Result<(), ReadError> {
+        let path = self.folder.join(name);
+        let unfinished = self.folder.join(format!(".{name}.unfinished"));
+        let edited = edit_out(&path, &unfinished, edit).and_then(|()| {
+            fs::rename(&unfinished, &path)?;
+            Ok(File::open(&self.folder)?.sync_all()?)
+        });
+        if edited.is_err() {
+            _ = fs::remove_file(&unfinished);
+        }
+        edited.map_err(|source| ReadError { path, source })
+    }
 }
 
-fn write_out(path: &Path, at: Timestamp, groups: &[Group]) -> io::Result<()> {
+fn edit_out(
+    path: &Path,
+    unfinished: &Path,
+    edit: &mut dyn FnMut(&Row) -> Result<Option<Row>, ArchiveError>,
+) -> Result<(), ArchiveError> {
+    let file = BufReader::new(File::open(path)?);
+    let mut out = rewrite(file, BufWriter::new(private_file(unfinished)?), edit)?;
+    out.flush()?;
+    Ok(out.get_ref().sync_all()?)
+}
+
+/// A file that only its owner may read.
+fn private_file(path: &Path) -> io::Result<File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut writer = Writer::begin(BufWriter::new(options.open(path)?), at)?;
+    options.open(path)
+}
+
+fn write_out(path: &Path, at: Timestamp, groups: &[Group]) -> io::Result<()> {
+    let mut writer = Writer::begin(BufWriter::new(private_file(path)?), at)?;
     groups.iter().try_for_each(|group| writer.group(group))?;
     let mut out = writer.end()?;
     out.flush()?;

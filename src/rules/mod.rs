@@ -22,6 +22,7 @@ mod money;
 mod neighbours;
 mod output;
 mod payment;
+pub mod personal;
 mod policy;
 mod returns;
 mod shipping;

@@ -33,18 +33,37 @@ const TRIES: u32 = 3;
 const POSTGRES: &str = "the options asked for PostgreSQL";
 const RABBITMQ: &str = "the options asked for RabbitMQ";
 
+/// What a server shows, and whom it asks for; each in PEM.
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    /// Of whoever vouches for clients.
+    pub authority: String,
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Certificates {
+    /// As servers find them in their folders.
+    fn files(&self) -> [(&'static str, &str); 3] {
+        [("ca.pem", &self.authority), ("cert.pem", &self.certificate), ("key.pem", &self.key)]
+    }
+}
+
 /// What to start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub postgres: bool,
     pub rabbitmq: bool,
     /// With RabbitMQ's management API; its start takes about a second longer.
     pub management: bool,
+    /// With TLS as well: RabbitMQ on a port of its own, which takes clients with a certificate
+    /// only; PostgreSQL on the same.
+    pub tls: Option<Certificates>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { postgres: true, rabbitmq: true, management: false }
+        Options { postgres: true, rabbitmq: true, management: false, tls: None }
     }
 }
 
@@ -68,24 +87,28 @@ impl Sandbox {
     /// Starts the servers side by side and returns once they answer.
     pub async fn start(options: Options) -> Result<Sandbox, SandboxError> {
         for _ in 1..TRIES {
-            match Sandbox::try_start(options).await {
+            match Sandbox::try_start(&options).await {
                 Err(SandboxError::PortTaken { .. }) => {}
                 outcome => return outcome,
             }
         }
-        Sandbox::try_start(options).await
+        Sandbox::try_start(&options).await
     }
 
-    async fn try_start(options: Options) -> Result<Sandbox, SandboxError> {
+    async fn try_start(options: &Options) -> Result<Sandbox, SandboxError> {
         let home = Home::create()?;
         let postgres = async {
-            if options.postgres { Postgres::start(&home).await.map(Some) } else { Ok(None) }
+            if options.postgres {
+                Postgres::start(&home, options.tls.as_ref()).await.map(Some)
+            } else {
+                Ok(None)
+            }
         };
         let rabbitmq = async {
             if !options.rabbitmq {
                 return Ok(None);
             }
-            RabbitMq::start(&home, options.management).await.map(Some)
+            RabbitMq::start(&home, options).await.map(Some)
         };
         let (postgres, rabbitmq) = tokio::try_join!(postgres, rabbitmq)?;
         Ok(Sandbox { postgres, rabbitmq, home })
@@ -105,6 +128,11 @@ impl Sandbox {
     /// When the options left RabbitMQ out.
     pub fn amqp_url(&self) -> &str {
         self.rabbitmq.as_ref().expect(RABBITMQ).amqp_url()
+    }
+
+    /// `amqps://…/%2f`, if TLS was asked for.
+    pub fn amqps_url(&self) -> Option<&str> {
+        self.rabbitmq.as_ref()?.amqps_url()
     }
 
     /// `http://user:password@127.0.0.1:port` of the management API, if it was asked for.

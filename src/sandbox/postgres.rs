@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::SandboxError;
 use super::account::{Account, create_private_folder, write_private_file};
 use super::home::Home;
 use super::installed::{POSTGRES, postgres_programs};
 use super::ports::free_ports;
 use super::process::{Process, Profile};
+use super::{Certificates, SandboxError};
 
 /// The database, and its superuser.
 const NAME: &str = "otodoke";
@@ -36,6 +36,7 @@ struct Installation {
     account: Option<Account>,
     port: u16,
     password: String,
+    has_tls: bool,
 }
 
 impl Postgres {
@@ -45,8 +46,8 @@ impl Postgres {
     }
 
     /// Creates the cluster in `home`, starts it, and creates the database.
-    pub async fn start(home: &Home) -> Result<Postgres, SandboxError> {
-        let installation = Installation::create(home)?;
+    pub async fn start(home: &Home, tls: Option<&Certificates>) -> Result<Postgres, SandboxError> {
+        let installation = Installation::create(home, tls)?;
         installation.initialise(home).await?;
         let server = installation.serve(home).await?;
         installation.create_database(home).await?;
@@ -77,14 +78,17 @@ impl Postgres {
 }
 
 impl Installation {
-    fn create(home: &Home) -> Result<Installation, SandboxError> {
+    fn create(home: &Home, tls: Option<&Certificates>) -> Result<Installation, SandboxError> {
         let programs = postgres_programs()?;
         let folder = home.path().join("postgres");
         let account = Account::for_server("postgres", home.path())?;
         create_private_folder(&folder, account)?;
         let [port] = free_ports().map_err(SandboxError::Ports)?;
         let password = Uuid::now_v7().simple().to_string();
-        Ok(Installation { programs, folder, account, port, password })
+        for (name, text) in tls.into_iter().flat_map(Certificates::files) {
+            write_private_file(&folder.join(name), text, account)?;
+        }
+        Ok(Installation { programs, folder, account, port, password, has_tls: tls.is_some() })
     }
 
     async fn initialise(&self, home: &Home) -> Result<(), SandboxError> {
@@ -110,8 +114,16 @@ impl Installation {
             "max_connections=200".to_owned(),
             "log_min_messages=warning".to_owned(),
         ];
-        for setting in &settings {
-            command.args(["-c", setting]);
+        // From the data folder, which the server works in.
+        let tls = [
+            "ssl=on",
+            "ssl_ca_file=../ca.pem",
+            "ssl_cert_file=../cert.pem",
+            "ssl_key_file=../key.pem",
+        ];
+        let tls = tls.iter().filter(|_| self.has_tls).map(|setting| (*setting).to_owned());
+        for setting in settings.into_iter().chain(tls) {
+            command.args(["-c", &setting]);
         }
         let mut server = Process::spawn(home, self.profile(), &self.folder, "server.log", command)?;
         server.wait_until(START, async || self.answers().await).await?;

@@ -11,13 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use super::SandboxError;
 use super::account::{Account, create_private_folder, run_as, write_private_file};
 use super::home::Home;
 use super::installed::{EPMD, RABBITMQ, rabbitmq_scripts};
 use super::plugins::needed_folders;
 use super::ports::free_ports;
 use super::process::{Process, Profile};
+use super::{Certificates, Options, SandboxError};
 
 const USER: &str = "otodoke";
 /// Erlang's distribution stays on loopback, for the node and for its tools.
@@ -33,6 +33,7 @@ pub(super) struct RabbitMq {
     epmd: Process,
     installation: Installation,
     amqp_url: String,
+    amqps_url: Option<String>,
     management_url: Option<String>,
 }
 
@@ -44,12 +45,14 @@ struct Installation {
     account: Option<Account>,
     ports: Ports,
     management: bool,
+    has_tls: bool,
     password: String,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Ports {
     amqp: u16,
+    amqps: u16,
     management: u16,
     distribution: u16,
     epmd: u16,
@@ -62,19 +65,26 @@ impl RabbitMq {
     }
 
     /// Writes the node's settings into `home` and starts it.
-    pub async fn start(home: &Home, management: bool) -> Result<RabbitMq, SandboxError> {
-        let installation = Installation::create(home, management)?;
+    pub async fn start(home: &Home, options: &Options) -> Result<RabbitMq, SandboxError> {
+        let management = options.management;
+        let installation = Installation::create(home, management, options.tls.as_ref())?;
         let epmd = installation.start_epmd(home).await?;
         let server = installation.serve(home).await?;
         let Installation { password, ports, .. } = &installation;
         let place = format!("{USER}:{password}@{}", Ipv4Addr::LOCALHOST);
         let amqp_url = format!("amqp://{place}:{}/%2f", ports.amqp);
+        let amqps_url =
+            options.tls.is_some().then(|| format!("amqps://{place}:{}/%2f", ports.amqps));
         let management_url = management.then(|| format!("http://{place}:{}", ports.management));
-        Ok(RabbitMq { server, epmd, installation, amqp_url, management_url })
+        Ok(RabbitMq { server, epmd, installation, amqp_url, amqps_url, management_url })
     }
 
     pub fn amqp_url(&self) -> &str {
         &self.amqp_url
+    }
+
+    pub fn amqps_url(&self) -> Option<&str> {
+        self.amqps_url.as_deref()
     }
 
     pub fn management_url(&self) -> Option<&str> {
@@ -107,16 +117,25 @@ impl RabbitMq {
 }
 
 impl Installation {
-    fn create(home: &Home, management: bool) -> Result<Installation, SandboxError> {
+    fn create(
+        home: &Home,
+        management: bool,
+        tls: Option<&Certificates>,
+    ) -> Result<Installation, SandboxError> {
         let scripts = rabbitmq_scripts()?;
         let folder = home.path().join("rabbitmq");
         let account = Account::for_server("rabbitmq", home.path())?;
         create_private_folder(&folder, account)?;
-        let [amqp, management_port, distribution, epmd] =
+        let [amqp, amqps, management_port, distribution, epmd] =
             free_ports().map_err(SandboxError::Ports)?;
-        let ports = Ports { amqp, management: management_port, distribution, epmd };
+        let ports = Ports { amqp, amqps, management: management_port, distribution, epmd };
+        for (name, text) in tls.into_iter().flat_map(Certificates::files) {
+            write_private_file(&folder.join(name), text, account)?;
+        }
+        let has_tls = tls.is_some();
         let password = Uuid::now_v7().simple().to_string();
-        let installation = Installation { scripts, folder, account, ports, management, password };
+        let installation =
+            Installation { scripts, folder, account, ports, management, has_tls, password };
         installation.write_settings()?;
         installation.link_needed_plugins()?;
         Ok(installation)
@@ -143,9 +162,10 @@ impl Installation {
             true => format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n"),
             false => String::new(),
         };
+        let tls = if self.has_tls { self.tls_settings() } else { String::new() };
         format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
-             {management}\
+             {management}{tls}\
              default_user = {USER}\n\
              default_pass = {}\n\
              loopback_users = none\n\
@@ -155,6 +175,22 @@ impl Installation {
              disk_free_limit.absolute = 100MB\n\
              raft.wal_max_size_bytes = 64000000\n",
             self.password
+        )
+    }
+
+    fn tls_settings(&self) -> String {
+        let file = |name: &str| self.folder.join(name).display().to_string();
+        format!(
+            "listeners.ssl.1 = 127.0.0.1:{}\n\
+             ssl_options.cacertfile = {}\n\
+             ssl_options.certfile = {}\n\
+             ssl_options.keyfile = {}\n\
+             ssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\n",
+            self.ports.amqps,
+            file("ca.pem"),
+            file("cert.pem"),
+            file("key.pem"),
         )
     }
 

@@ -57,3 +57,12 @@ pub(super) fn numbers(groups: &BTreeSet<Group>) -> Vec<i64> {
 pub(super) fn from_numbers(numbers: Vec<i64>) -> HashSet<Group> {
     numbers.into_iter().map(Group).collect()
 }
+
+/// Takes the locks, and waits for those that other transactions have.
+pub async fn lock(conn: &mut PgConnection, groups: &BTreeSet<Group>) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(g) FROM unnest($1::bigint[]) AS g")
+        .bind(groups.iter().map(|group| group.0).collect::<Vec<_>>())
+        .execute(conn)
+        .await
+        .map(drop)
+}

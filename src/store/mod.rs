@@ -24,6 +24,7 @@ pub mod derived_events;
 mod digest;
 pub mod event_keys;
 pub mod filling;
+pub mod forgetting;
 pub mod groups;
 pub mod history;
 pub mod identities;

@@ -5,6 +5,7 @@ mod bench;
 mod cases;
 mod dead_letters;
 mod deadlines;
+mod forget;
 mod help;
 mod manual;
 mod pauses;

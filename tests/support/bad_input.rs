@@ -529,6 +529,10 @@ fn of_data() -> Vec<BadInput> {
             "U+0000 in a member's name",
             (bytes(order_with("/data/ship_to/x\0", 1)), Some("/data/ship_to")),
         ),
+        (
+            "U+0000 in the name of a member that is null",
+            (bytes(order_with("/data/ship_to/y\0", Value::Null)), Some("/data/ship_to")),
+        ),
     ];
     let cases = named.into_iter().map(|(name, (body, pointer))| (name, body, pointer)).collect();
     structured(SchemaViolation, cases)

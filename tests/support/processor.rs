@@ -51,6 +51,7 @@ impl Launch {
         for (inherited, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTODOKE_")) {
             command.env_remove(inherited);
         }
+        command.env_remove("DATABASE_URL").env_remove("AMQP_URL");
         command.arg("run").args(&self.arguments).envs(&self.variables);
         let mut child = command
             .stdin(Stdio::null())

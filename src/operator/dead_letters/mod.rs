@@ -7,7 +7,7 @@ mod filters;
 mod groups;
 mod jobs;
 mod list;
-mod redact;
+pub mod redact;
 mod replay;
 mod show;
 mod since;

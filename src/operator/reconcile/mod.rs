@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use sqlx::Connection;
 use tokio::io::AsyncReadExt;
 
-use self::decode::Encodings;
+pub use self::decode::Encodings;
 use self::findings::Findings;
 use self::pages::Span;
 use self::read::{Malformed, Report, Reported};
@@ -106,6 +106,14 @@ pub async fn reconcile(arguments: ReconcileArguments, settings: &Settings) -> Re
     }
     let is_nothing = told.findings.are_none() && told.malformed_rows.is_empty();
     Ok(if is_nothing { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reads a report's bytes as `reconcile` does: how many orders it names, and how many rows can't
+/// be read. `None` where it is no report. For the fuzz targets.
+pub fn look(bytes: &[u8], encoding: Encodings) -> Option<(usize, usize)> {
+    let decoded = decode::decode(bytes, encoding).ok()?;
+    let report = read::read(&decoded.text, decoded.lossy).ok()?;
+    Some((report.orders.len(), report.malformed.len()))
 }
 
 fn limits(arguments: &ReconcileArguments, settings: &Settings) -> Result<Span, Usage> {
