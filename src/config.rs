@@ -90,6 +90,10 @@ pub struct Services {
         value_name = "ADDRESS"
     )]
     pub http_addr: SocketAddr,
+    /// A collector of traces, by OTLP over HTTP, such as http://localhost:4318: events whose
+    /// `traceparent` is sampled are followed from the queue to what is derived from them
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// What the rules of the marketplace depend on. A case keeps those that it was opened with.
@@ -388,6 +392,11 @@ impl Settings {
             row("prefix", "OTODOKE_PREFIX", services.prefix.clone()),
             row("source", "OTODOKE_SOURCE", services.source.clone()),
             row("http-addr", "OTODOKE_HTTP_ADDR", services.http_addr.to_string()),
+            row(
+                "otlp-endpoint",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                services.otlp_endpoint.clone().unwrap_or_else(|| "(not set)".into()),
+            ),
             row("change-window", "OTODOKE_CHANGE_WINDOW", rules.change_window.to_string()),
             row("ship-within", "OTODOKE_SHIP_WITHIN", rules.ship_within.to_string()),
             row("payment-within", "OTODOKE_PAYMENT_WITHIN", rules.payment_within.to_string()),

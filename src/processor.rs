@@ -17,6 +17,7 @@ use crate::http;
 use crate::pipeline::apply::{self, Door};
 use crate::pipeline::archive::Archive;
 use crate::pipeline::failure::{self, Class};
+use crate::pipeline::traces::Traces;
 use crate::pipeline::{
     Metrics, Probe, Purpose, Services, Shared, consume, keep_topology, relay, replays, timers,
     watch_backlog,
@@ -58,6 +59,10 @@ pub enum ProcessorError {
     Migrate(#[from] MigrateError),
     #[error("the database refuses this program: {}", failure::sentence(.0))]
     Database(#[from] sqlx::Error),
+    #[error(
+        "traces can't be sent to `{0}`: {1}; OTEL_EXPORTER_OTLP_ENDPOINT is a URL like http://localhost:4318"
+    )]
+    Traces(String, String),
     #[error("a part of the processor failed unexpectedly")]
     Part,
 }
@@ -84,10 +89,17 @@ pub async fn run(
     else {
         return Ok(());
     };
-    let services = Services { pool, amqp_url, names, metrics, door };
+    let traces = match &settings.services.otlp_endpoint {
+        Some(endpoint) => Traces::to(endpoint)
+            .map_err(|error| ProcessorError::Traces(endpoint.clone(), error.to_string()))?,
+        None => Traces::default(),
+    };
+    let services = Services { pool, amqp_url, names, metrics, traces: traces.clone(), door };
     let shared = Arc::new(Shared::new(services, settings, sets_up, stop.clone()));
     start(&mut tasks, &shared, parts, &stop);
-    finish(tasks, &shared, &stop).await
+    let ended = finish(tasks, &shared, &stop).await;
+    traces.finish().await;
+    ended
 }
 
 async fn finish(

@@ -6,13 +6,12 @@ use serde_json::Value;
 pub fn run(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (patch, body) = (&input[..end], input.get(end + 1..).unwrap_or_default());
-    if let Ok(text) = std::str::from_utf8(patch) {
-        if let Ok(one) = repair::assignment(text) {
-            // A pointer with a `~` of its own is refused here.
-            if let Ok(made) = Repair::from_assignments(&[one]) {
-                apply(&made, body);
-            }
-        }
+    // A pointer with a `~` of its own is refused by the second.
+    if let Ok(text) = std::str::from_utf8(patch)
+        && let Ok(one) = repair::assignment(text)
+        && let Ok(made) = Repair::from_assignments(&[one])
+    {
+        apply(&made, body);
     }
     let Ok(patch) = serde_json::from_slice::<Value>(patch) else { return };
     if let Ok(made) = Repair::from_json(patch) {

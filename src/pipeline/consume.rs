@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Batch, Door, Interrupted, Received};
 use super::dealer::{Dealer, Keys, keys};
+use super::followed::{Followed, Steps};
 use super::watch::Backlog;
 use super::{Shared, given_up};
 use crate::broker::{
@@ -188,6 +189,7 @@ struct Taken {
     token: Token,
     keys: Keys,
     received: Received,
+    followed: Option<Followed>,
 }
 
 /// The workers of a session, each with its own part of the cases.
@@ -249,12 +251,14 @@ impl Lanes {
     }
 
     fn judge(&self, delivery: Delivery) -> Taken {
-        let token = delivery.token;
+        let (token, taken_at) = (delivery.token, SystemTime::now());
         let received = match (self.purpose, delivery.stream) {
             (Purpose::Events, Some(stream)) => judge_event(&self.shared, stream, delivery),
             _ => given_up::judge(&self.shared.names, delivery),
         };
-        Taken { token, keys: keys(&received), received }
+        let Shared { traces, names, .. } = &*self.shared;
+        let followed = Followed::begin(traces, names, &received, taken_at);
+        Taken { token, keys: keys(&received), received, followed }
     }
 
     fn in_hand(&self) -> usize {
@@ -339,12 +343,14 @@ impl Lane {
     async fn run(mut self) -> Result<(), SessionError> {
         while let Some(taken) = self.next_batch().await {
             let (mut tokens, mut keys, mut received) = (Vec::new(), Vec::new(), Vec::new());
+            let mut followed = Vec::new();
             for message in taken {
                 tokens.push(message.token);
                 keys.push(message.keys);
                 received.push(message.received);
+                followed.extend(message.followed);
             }
-            self.apply(received).await?;
+            self.apply(received, followed).await?;
             FailPoint::BeforeAck.pass();
             // Committed: only now.
             self.acks.done(tokens);
@@ -382,14 +388,22 @@ impl Lane {
     }
 
     /// Through the door, however long the database takes to come back, within reason.
-    async fn apply(&self, received: Vec<Received>) -> Result<(), SessionError> {
-        let begun = Instant::now();
+    async fn apply(
+        &self,
+        received: Vec<Received>,
+        followed: Vec<Followed>,
+    ) -> Result<(), SessionError> {
+        let (begun, begun_at, messages) = (Instant::now(), SystemTime::now(), received.len());
         let mut outage = Outage::of("the database");
         let mut rest = vec![Batch { received, ..Batch::default() }];
+        let mut decided_at = None;
         while let Some(mut batch) = rest.pop() {
             batch.held = self.shared.deadlines_are_held();
             match self.shared.apply_by(&self.door, batch).await {
-                Ok(()) => outage.over(),
+                Ok(decided) => {
+                    decided_at = decided_at.max(decided);
+                    outage.over();
+                }
                 Err(mut interrupted) => {
                     if !interrupted.may_pass || begun.elapsed() > HELD_MESSAGES {
                         return Err(interrupted.into());
@@ -399,6 +413,10 @@ impl Lane {
                 }
             }
         }
+        let committed_at = SystemTime::now();
+        let decided_at = decided_at.unwrap_or(committed_at);
+        let steps = Steps { begun_at, decided_at, committed_at, messages };
+        followed.into_iter().for_each(|one| one.end(&self.shared.traces, &steps));
         Ok(())
     }
 }

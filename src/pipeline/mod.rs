@@ -10,6 +10,7 @@ mod clock;
 mod consume;
 mod dealer;
 pub mod failure;
+mod followed;
 mod given_up;
 mod hold;
 mod metrics;
@@ -20,6 +21,7 @@ mod shared;
 mod silence;
 mod timers;
 mod topology;
+pub mod traces;
 mod watch;
 
 pub use clock::DatabaseClock;

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use opentelemetry::trace::SpanKind;
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use tokio::sync::{Notify, mpsc};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::pauses::Pauses;
 use super::silence::{Lent, answered};
+use super::traces::{Done, message};
 use crate::broker::{BrokerError, HeaderValue, Outcome, Outgoing, Publisher};
 use crate::contract::{DerivedType, EventDeadLettered, STRUCTURED_MEDIA_TYPE};
 use crate::fail_points::FailPoint;
@@ -167,11 +169,13 @@ impl Session {
                 // Nothing is left to be sent, and a broker that takes nothing is waited for long.
                 break;
             }
+            let sent_at = SystemTime::now();
             let outcomes = self.publish(&round).await;
             for (message, outcome) in round.iter().zip(&outcomes) {
                 match outcome {
                     Outcome::Confirmed { routed } => {
                         self.shared.metrics.published(type_name(&message.event_type), *routed);
+                        self.follow(message, sent_at);
                         confirmed.push(message.place());
                     }
                     Outcome::Refused | Outcome::Unknown | Outcome::Unsendable => {
@@ -190,6 +194,22 @@ impl Session {
         self.shared.metrics.refused(refused.len() as u64);
         let fault = self.publisher.fault().map(|fault| Causes(fault).to_string());
         Err(RelayError::Unconfirmed(fault.unwrap_or_else(|| "it could not store them".to_owned())))
+    }
+
+    /// Tells the trace of the cause that a message was sent, and confirmed just now.
+    fn follow(&self, queued: &Queued, from: SystemTime) {
+        let Shared { traces, names, .. } = &*self.shared;
+        let (parent, state) = (queued.traceparent.as_deref(), queued.tracestate.as_deref());
+        let Some(place) = traces.place(parent, state) else { return };
+        let (exchange, id) = (names.derived(), queued.event_id.to_string());
+        let done = Done {
+            name: format!("send {exchange}"),
+            kind: SpanKind::Producer,
+            from,
+            to: SystemTime::now(),
+            attributes: message("send", exchange, queued.routing_key.clone(), id),
+        };
+        traces.put(&place, done);
     }
 
     async fn publish(&mut self, round: &[Queued]) -> Vec<Outcome> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use sqlx::PgPool;
 use tokio::sync::{Mutex, Notify};
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::{Batch, Door, Interrupted, Outcome};
 use super::metrics::BatchCounts;
 use super::silence::ask;
+use super::traces::Traces;
 use super::{DatabaseClock, Hold, Metrics, since};
 use crate::broker::{BrokerError, Names, Session, declare};
 use crate::config::{PipelineSettings, Settings};
@@ -26,6 +27,7 @@ pub struct Shared {
     pub clock: DatabaseClock,
     hold: Hold,
     pub metrics: Metrics,
+    pub traces: Traces,
     /// A commit has put something into the outbox.
     pub outbox_filled: Notify,
     /// A commit has left cases to be decided.
@@ -44,6 +46,7 @@ pub struct Services {
     pub amqp_url: String,
     pub names: Names,
     pub metrics: Metrics,
+    pub traces: Traces,
     pub door: Door,
 }
 
@@ -54,7 +57,7 @@ impl Shared {
         sets_up: bool,
         stop: CancellationToken,
     ) -> Shared {
-        let Services { pool, amqp_url, names, metrics, door } = services;
+        let Services { pool, amqp_url, names, metrics, traces, door } = services;
         Shared {
             pool,
             amqp_url,
@@ -63,6 +66,7 @@ impl Shared {
             clock: DatabaseClock::new(Timestamp::from_chrono(chrono::Utc::now())),
             hold: Hold::new(settings.pipeline.max_hold.to_std()),
             metrics,
+            traces,
             outbox_filled: Notify::new(),
             cases_woken: Notify::new(),
             door,
@@ -87,11 +91,15 @@ impl Shared {
     /// Through the door; what it came to is counted, and who has to do with it is nudged.
     /// What can't be done now is in the error. If waiting doesn't help, all parts stop.
     pub async fn apply(&self, batch: Batch) -> Result<(), Box<Interrupted>> {
-        self.apply_by(&self.door, batch).await
+        self.apply_by(&self.door, batch).await.map(drop)
     }
 
-    /// The same, by a door of the caller's own.
-    pub async fn apply_by(&self, door: &Door, batch: Batch) -> Result<(), Box<Interrupted>> {
+    /// The same, by a door of the caller's own. Tells when its cases were decided.
+    pub async fn apply_by(
+        &self,
+        door: &Door,
+        batch: Batch,
+    ) -> Result<Option<SystemTime>, Box<Interrupted>> {
         let (begun, events) = (Instant::now(), batch.received.len());
         let newest = newest(&batch);
         let applied = door.apply_isolating(batch).await;
@@ -105,7 +113,7 @@ impl Shared {
             self.metrics.lag(since(Some(newest), clock));
         }
         match interrupted {
-            None => Ok(()),
+            None => Ok(done.decided_at),
             Some(interrupted) if !interrupted.may_pass => {
                 self.halt(&interrupted);
                 Err(interrupted)

@@ -166,6 +166,7 @@ impl Received {
 impl Outcome {
     fn add(&mut self, other: Outcome) {
         self.clock = self.clock.max(other.clock);
+        self.decided_at = self.decided_at.max(other.decided_at);
         self.accepted += other.accepted;
         self.duplicates += other.duplicates;
         for (code, count) in other.dead {

@@ -25,6 +25,7 @@ mod threads;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
 
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -109,6 +110,8 @@ pub struct Batch {
 pub struct Outcome {
     /// The database's clock when the cases were locked; `None` where nothing was done.
     pub clock: Option<Timestamp>,
+    /// When all was decided, and nothing yet written, by this machine's clock.
+    pub decided_at: Option<SystemTime>,
     pub accepted: u64,
     pub duplicates: u64,
     pub dead: BTreeMap<RejectionCode, u64>,
@@ -277,7 +280,9 @@ impl<'a> Pass<'a> {
 
     async fn run(mut self, conn: &mut PgConnection) -> Result<(Outcome, Left), sqlx::Error> {
         let (admission, decided) = self.prepare(conn).await?;
-        write::write(self, conn, &admission, decided).await
+        let decided_at = Some(SystemTime::now());
+        let (outcome, left) = write::write(self, conn, &admission, decided).await?;
+        Ok((Outcome { decided_at, ..outcome }, left))
     }
 
     /// All but the writing: who comes in, and what the cases in hand come to.
