@@ -18,6 +18,7 @@ mod mixed;
 mod proxy;
 mod publisher;
 mod report;
+mod restore;
 mod run;
 mod setup;
 mod world;

@@ -70,6 +70,7 @@ async fn a_paused_type_waits_with_what_follows_it_in_its_case_and_then_comes_in_
     wait_until(SOON, "the refund is held", async || held(&shop).await == 1).await;
     // The conflict and, since the reason changes, the withdrawal and another refund.
     market.publish_events(&[story.updated("O-1", "delivered", None, 3)]).await;
+    wait_until(SOON, "the conflict is held", async || held(&shop).await == 2).await;
     market.publish_events(&[story.updated("O-1", "returning", Some("refused"), 4)]).await;
     market.publish_events(&[story.placed("O-2"), story.dispatched("O-2")]).await;
     wait_until(SOON, "what follows is held", async || held(&shop).await == 4).await;
