@@ -3,7 +3,6 @@
 //! A command prints to standard output what was asked for, and to standard error what a
 //! person should know beside it. It knows no SQL and no AMQP of its own.
 
-mod amount;
 mod archived;
 pub mod bench;
 mod database;
@@ -15,7 +14,6 @@ pub mod model;
 mod ndjson;
 mod order;
 pub mod output;
-mod period;
 mod prune;
 mod publish;
 mod rebuild;
@@ -31,7 +29,6 @@ mod status;
 mod tail;
 mod validate;
 mod verify;
-mod who;
 
 use std::process::ExitCode;
 

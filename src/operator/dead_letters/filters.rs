@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::contract::{Identifier, RejectionCode, Stream};
+use crate::desk::period::{self, Limit};
 use crate::operator::order::order_id;
-use crate::operator::period::{self, Limit};
 use crate::store::dead_letters::Filter;
 
 /// Which dead letters are meant.
