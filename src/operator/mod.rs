@@ -27,6 +27,7 @@ mod setup;
 pub mod stage;
 mod status;
 mod tail;
+mod token;
 mod validate;
 mod verify;
 
@@ -89,6 +90,7 @@ enum Command {
     Rebuild(rebuild::RebuildArguments),
     Prune(prune::PruneArguments),
     Status(status::StatusArguments),
+    Token(token::TokenArguments),
     Schema(schema::SchemaArguments),
     Config(settings::ConfigArguments),
     Completions(settings::CompletionsArguments),
@@ -127,6 +129,7 @@ impl CommandLine {
             Command::Rebuild(arguments) => rebuild::rebuild(arguments, settings).await,
             Command::Prune(arguments) => prune::prune(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
+            Command::Token(arguments) => token::token(&arguments),
             Command::Schema(arguments) => schema::schema(&arguments),
             Command::Config(arguments) => settings::config(&arguments, settings),
             Command::Completions(arguments) => {

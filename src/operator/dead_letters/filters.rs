@@ -74,6 +74,8 @@ impl Filters {
             since: self.since.map(|limit| limit.beginning(settings)),
             until: self.until.map(|limit| limit.end(settings)),
             text: self.text.clone(),
+            place: None,
+            cause: None,
         }
     }
 
