@@ -36,6 +36,6 @@ pub fn sentence(v: &View, o: &Overview) -> String {
     let health = if o.broker && o.database { v.t.all_well } else { v.t.not_well };
     match o.open_dead_letters() {
         0 => format!("{health} {}", v.t.no_letters),
-        open => format!("{health} {} {}.", v.number(open), v.t.letters_open),
+        open => format!("{health} {}: {}", v.t.letters_open, v.number(open)),
     }
 }

@@ -59,7 +59,7 @@ texts! {
     answers_not: "does not answer", "応答なし";
     all_well: "Broker and database answer.", "ブローカーもデータベースも応答しています。";
     not_well: "Something does not answer: see below.", "応答のないサービスがあります。下をご覧ください。";
-    letters_open: "dead letters are open", "件の不達メッセージが未処理です";
+    letters_open: "Open dead letters", "未処理の不達メッセージ";
     streams: "Streams, last ten minutes", "ストリーム(直近 10 分)";
     stream: "Stream", "ストリーム";
     waiting: "Waiting", "待ち";

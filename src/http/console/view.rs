@@ -211,7 +211,7 @@ impl View {
                 }
                 _ => Vec::new(),
             });
-        texts.collect::<Vec<_>>().join(", ")
+        cut(&texts.collect::<Vec<_>>().join(", "), 600)
     }
 
     /// What a message says: enough of it.
