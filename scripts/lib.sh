@@ -35,6 +35,11 @@ need_services() {
     [ ${#packages[@]} -eq 0 ] || install_packages "${packages[@]}"
 }
 
+# Makes sure that there is a browser for the console's tests.
+need_browser() {
+    command -v "${CHROMIUM:-chromium}" >/dev/null || install_packages chromium fonts-noto-cjk
+}
+
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
 has_rabbitmq() { [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null; }
 

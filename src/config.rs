@@ -1,5 +1,7 @@
 //! Every setting: its flag, environment variable, unit, default and range.
 
+mod console;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use crate::contract::{Span, Timestamp};
 use crate::masking::masked_url;
 use crate::rules::Policy;
 
+pub use console::{ConsoleSettings, Network, PublicUrl};
+
 /// What every command takes. A flag wins over its environment variable.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -21,6 +25,8 @@ pub struct Settings {
     pub rules: RuleSettings,
     #[command(flatten)]
     pub pipeline: PipelineSettings,
+    #[command(flatten)]
+    pub console: ConsoleSettings,
     /// What to log: a level, or filters such as `info,otodoke::pipeline=debug`
     #[arg(
         long,
@@ -81,7 +87,7 @@ pub struct Services {
         value_name = "URI"
     )]
     pub source: String,
-    /// Where `run` serves /health and /metrics; port 0 takes any free one
+    /// Where `run` serves the console, /health and /metrics; port 0 takes any free one
     #[arg(
         long,
         global = true,
@@ -386,7 +392,7 @@ impl Settings {
         let (services, rules, pipeline) = (&self.services, &self.rules, &self.pipeline);
         let publish_from = pipeline.publish_from;
         let row = |name, variable, value: String| Effective { name, variable, value };
-        vec![
+        let mut rows = vec![
             row("database-url", "DATABASE_URL", url(&services.database_url)),
             row("amqp-url", "AMQP_URL", url(&services.amqp_url)),
             row("prefix", "OTODOKE_PREFIX", services.prefix.clone()),
@@ -430,13 +436,17 @@ impl Settings {
                     .as_ref()
                     .map_or("(not set)".into(), |folder| folder.display().to_string()),
             ),
+        ];
+        rows.extend(self.console.effective());
+        rows.extend([
             row("log", "OTODOKE_LOG", self.log.clone()),
             row(
                 "log-format",
                 "OTODOKE_LOG_FORMAT",
                 format!("{:?}", self.log_format).to_lowercase(),
             ),
-        ]
+        ]);
+        rows
     }
 }
 

@@ -12,6 +12,8 @@ pub mod broker;
 
 pub mod pipeline;
 
+pub mod desk;
+
 pub mod http;
 
 pub mod processor;

@@ -1,7 +1,6 @@
 //! The processor: consuming, relay, timers and HTTP side by side until SIGTERM.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
@@ -81,8 +80,14 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     if parts.contains(&Part::Http) {
         // The endpoints answer before the services do: they say that these don't.
-        let probe = Probe::new(pool.clone(), amqp_url.clone(), names.clone());
-        tasks.spawn(serve(settings.services.http_addr, metrics.clone(), probe, stop.clone()));
+        let parts = http::Parts {
+            metrics: metrics.clone(),
+            probe: Probe::new(pool.clone(), amqp_url.clone(), names.clone()),
+            pool: console_pool(settings)?,
+            door_pool: pool.clone(),
+            door_settings: door_settings(settings),
+        };
+        tasks.spawn(serve(settings.clone(), parts, stop.clone()));
     }
     let Some(door) =
         stop.run_until_cancelled(open_door(settings, &pool, sets_up)).await.transpose()?
@@ -174,11 +179,33 @@ pub fn door_settings(settings: &Settings) -> apply::Settings {
     }
 }
 
+fn database(settings: &Settings) -> Result<PgConnectOptions, ProcessorError> {
+    let url = settings.services.database_url()?;
+    url.parse().map_err(|error: sqlx::Error| ProcessorError::DatabaseUrl(error.to_string()))
+}
+
+/// What people look at. Their questions are planned with the values at hand, and none of them
+/// may take long.
+fn console_pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
+    let options = database(settings)?.application_name("otodoke console");
+    Ok(PgPoolOptions::new()
+        .max_connections(CONSOLE_CONNECTIONS)
+        .acquire_timeout(std::time::Duration::from_secs(5))
+        .after_connect(|conn, _| {
+            Box::pin(async move { conn.execute(BRIEF_LOOKUPS).await.map(drop) })
+        })
+        .connect_lazy_with(options))
+}
+
+const CONSOLE_CONNECTIONS: u32 = 4;
+
+/// Every page finds its rows by an index, also where statistics are still missing.
+const BRIEF_LOOKUPS: &str =
+    "SET enable_seqscan = off; SET jit = off; SET statement_timeout = 20000";
+
 /// Connections are made when they are needed, so an absent database is no error here.
 pub fn pool(settings: &Settings) -> Result<PgPool, ProcessorError> {
-    let url = settings.services.database_url()?;
-    let options: PgConnectOptions =
-        url.parse().map_err(|error: sqlx::Error| ProcessorError::DatabaseUrl(error.to_string()))?;
+    let options = database(settings)?;
     Ok(PgPoolOptions::new()
         .max_connections(u32::from(settings.pipeline.database_connections))
         .acquire_timeout(std::time::Duration::from_secs(10))
@@ -210,7 +237,8 @@ const STATEMENTS_KEPT: usize = 300;
 
 /// Serves the endpoints. Orders matter more than they do: while another process has the
 /// address, the rest goes on without them.
-async fn serve(address: SocketAddr, metrics: Metrics, probe: Probe, stop: CancellationToken) {
+async fn serve(settings: Settings, parts: http::Parts, stop: CancellationToken) {
+    let address = settings.services.http_addr;
     let mut outage = Outage::of("the HTTP endpoint");
     let listener = loop {
         match http::bind(address).await {
@@ -223,9 +251,9 @@ async fn serve(address: SocketAddr, metrics: Metrics, probe: Probe, stop: Cancel
     };
     outage.over();
     if let Ok(address) = listener.local_addr() {
-        tracing::info!("serving http://{address}/health/ready and /metrics");
+        tracing::info!("serving http://{address}/ (the console), /health/ready and /metrics");
     }
-    if let Err(error) = http::serve(listener, metrics, Arc::new(probe), stop).await {
+    if let Err(error) = http::serve(listener, parts, &settings, stop).await {
         tracing::error!("the HTTP endpoints ended: {error}");
     }
 }

@@ -77,7 +77,7 @@ fn contract_and_rules_know_no_service_and_no_clock() {
 
 #[test]
 fn no_module_knows_a_later_one() {
-    let later: [(&str, &[&str]); 7] = [
+    let later: [(&str, &[&str]); 8] = [
         (
             "src/contract",
             &[
@@ -89,12 +89,16 @@ fn no_module_knows_a_later_one() {
             ],
         ),
         ("src/rules", &["crate::store", "crate::broker", "crate::pipeline", "crate::operator"]),
-        ("src/store", &["crate::broker", "crate::pipeline", "crate::operator", "crate::http"]),
+        (
+            "src/store",
+            &["crate::broker", "crate::pipeline", "crate::desk", "crate::operator", "crate::http"],
+        ),
         (
             "src/broker",
             &["crate::store", "crate::rules", "crate::pipeline", "crate::operator", "crate::http"],
         ),
-        ("src/pipeline", &["crate::http", "crate::processor", "crate::operator"]),
+        ("src/pipeline", &["crate::desk", "crate::http", "crate::processor", "crate::operator"]),
+        ("src/desk", &["crate::http", "crate::processor", "crate::operator"]),
         ("src/http", &["crate::processor", "crate::operator"]),
         ("src/processor.rs", &["crate::operator"]),
     ];

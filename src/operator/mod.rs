@@ -3,7 +3,6 @@
 //! A command prints to standard output what was asked for, and to standard error what a
 //! person should know beside it. It knows no SQL and no AMQP of its own.
 
-mod amount;
 mod archived;
 pub mod bench;
 mod database;
@@ -16,7 +15,6 @@ pub mod model;
 mod ndjson;
 mod order;
 pub mod output;
-mod period;
 mod prune;
 mod publish;
 mod rebuild;
@@ -30,9 +28,9 @@ mod setup;
 pub mod stage;
 mod status;
 mod tail;
+mod token;
 mod validate;
 mod verify;
-mod who;
 
 use std::process::ExitCode;
 
@@ -94,6 +92,7 @@ enum Command {
     Prune(prune::PruneArguments),
     Forget(forget::ForgetArguments),
     Status(status::StatusArguments),
+    Token(token::TokenArguments),
     Schema(schema::SchemaArguments),
     Config(settings::ConfigArguments),
     Completions(settings::CompletionsArguments),
@@ -141,6 +140,7 @@ impl CommandLine {
             Command::Forget(arguments) => forget::forget(arguments, settings).await,
             Command::Status(arguments) => status::status(arguments, settings).await,
             Command::Schema(arguments) => schema::schema(&arguments, settings),
+            Command::Token(arguments) => token::token(&arguments),
             Command::Config(arguments) => settings::config(&arguments, settings),
             Command::Completions(arguments) => {
                 Ok(settings::completions(&arguments, Self::command()))

@@ -8,11 +8,11 @@ use clap::Subcommand;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::{Map, Value};
 
-use super::amount::major;
 use super::database::connect;
-use super::period::{self, Limit};
 use crate::config::Settings;
 use crate::contract::Timestamp;
+use crate::desk::amount::major;
+use crate::desk::period::{self, Limit};
 use crate::store::report::{self, Range, Row};
 
 /// Write reports: orders

@@ -110,6 +110,11 @@ impl Metrics {
         self.lag_seconds.set(lag.as_secs_f64());
     }
 
+    /// What was told last; nothing before the first batch.
+    pub fn last_lag(&self) -> Option<f64> {
+        Some(self.lag_seconds.get()).filter(|seconds| *seconds > 0.0)
+    }
+
     pub fn published(&self, derived_type: &'static str, routed: bool) {
         self.published.get_or_create(&[("type", derived_type)]).inc();
         if !routed {

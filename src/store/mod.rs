@@ -39,6 +39,7 @@ pub mod pauses;
 pub mod policies;
 pub mod pruning;
 pub mod read_model;
+pub mod recent;
 pub mod reconcile;
 pub mod releases;
 pub mod replays;

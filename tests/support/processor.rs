@@ -107,6 +107,11 @@ impl Processor {
         line.and_then(|value| value.parse().ok())
     }
 
+    /// `http://host:port`, once it serves.
+    pub fn address(&self) -> Option<String> {
+        self.log.address()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -4,16 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde_json::json;
-use sqlx::{Acquire, PgConnection};
-use uuid::Uuid;
 
 use super::filters::Filters;
 use crate::config::Settings;
+use crate::desk::letters;
+use crate::desk::who::who;
 use crate::operator::Usage;
 use crate::operator::database::connect;
 use crate::operator::output::say;
-use crate::operator::who::who;
-use crate::store::audit;
 use crate::store::dead_letters::{self, Discarded};
 
 /// Mark refused messages as discarded: nobody will replay them
@@ -57,7 +55,8 @@ pub async fn discard(arguments: DiscardArguments, settings: &Settings) -> Result
     if ids.is_empty() && arguments.filters.names_one() {
         bail!("there is no such dead letter");
     }
-    let discarded = end(&mut connection, &arguments, &ids).await?;
+    let (reason, filter) = (&arguments.reason, arguments.filters.describe());
+    let discarded = letters::discard(&mut connection, &ids, reason, &filter, &who()).await?;
     let Discarded { ids, claimed, ended } = discarded;
     let count = ids.len();
     if arguments.json {
@@ -72,18 +71,4 @@ pub async fn discard(arguments: DiscardArguments, settings: &Settings) -> Result
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn end(
-    conn: &mut PgConnection,
-    arguments: &DiscardArguments,
-    ids: &[Uuid],
-) -> Result<Discarded> {
-    let mut transaction = conn.begin().await?;
-    let discarded = dead_letters::discard(&mut transaction, ids).await?;
-    let detail = json!({ "reason": arguments.reason, "filter": arguments.filters.describe() });
-    let targets: Vec<String> = discarded.ids.iter().map(Uuid::to_string).collect();
-    audit::record_each(&mut transaction, &who(), "discard", &targets, &detail).await?;
-    transaction.commit().await?;
-    Ok(discarded)
 }

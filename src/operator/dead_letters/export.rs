@@ -6,12 +6,12 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::filters::Filters;
-use super::redact::Personal;
 use super::show::for_programs;
 use crate::config::Settings;
+use crate::desk::redact::Personal;
+use crate::desk::who::who;
 use crate::operator::database::connect;
 use crate::operator::output::{progress, say};
-use crate::operator::who::who;
 use crate::store::{audit, dead_letters};
 
 /// Write refused messages as newline-delimited JSON

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::contract::{Identifier, RejectionCode, Stream};
+use crate::desk::period::{self, Limit};
 use crate::operator::order::order_id;
-use crate::operator::period::{self, Limit};
 use crate::store::dead_letters::Filter;
 
 /// Which dead letters are meant.
@@ -74,6 +74,8 @@ impl Filters {
             since: self.since.map(|limit| limit.beginning(settings)),
             until: self.until.map(|limit| limit.end(settings)),
             text: self.text.clone(),
+            place: None,
+            cause: None,
         }
     }
 

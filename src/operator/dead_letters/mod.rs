@@ -1,13 +1,11 @@
 //! `otodoke dead-letters`: what was refused, why, and back through the door.
 
 mod discard;
-mod excerpt;
 mod export;
 mod filters;
 mod groups;
 mod jobs;
 mod list;
-pub mod redact;
 mod replay;
 mod show;
 mod since;

@@ -6,14 +6,15 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::excerpt;
 use super::list::object;
-use super::redact::{self, Personal};
 use super::since::{self, Since};
 use crate::config::Settings;
+use crate::desk::excerpt;
+use crate::desk::letters::{Body, body, fault};
+use crate::desk::redact::{self, Personal};
+use crate::desk::who::who;
 use crate::operator::database::connect;
 use crate::operator::output::{say, table};
-use crate::operator::who::who;
 use crate::store::audit;
 use crate::store::dead_letters::{self, DeadLetter};
 
@@ -63,24 +64,6 @@ pub async fn show(arguments: ShowArguments, settings: &Settings) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// A body as it may be shown.
-enum Body {
-    Json(Value),
-    Text(String),
-    /// Not JSON, and nobody may know what is in it.
-    Hidden,
-}
-
-fn body(letter: &DeadLetter, personal: Personal) -> Body {
-    match (serde_json::from_slice::<Value>(&letter.body), personal) {
-        (Ok(value), _) => Body::Json(redact::value(value, personal)),
-        (Err(_), Personal::Hidden) => Body::Hidden,
-        (Err(_), Personal::Shown) => {
-            Body::Text(redact::text(&String::from_utf8_lossy(&letter.body)))
-        }
-    }
-}
-
 fn for_people(letter: &DeadLetter, personal: Personal) -> String {
     let mut fields = table(["", ""]);
     let summary = object(&letter.summary);
@@ -104,22 +87,6 @@ fn body_text(letter: &DeadLetter, personal: Personal) -> String {
         Body::Json(value) => excerpt::lines(&value, fault(letter)).join("\n"),
         Body::Text(text) => text,
         Body::Hidden => "(not JSON, so hidden as a whole: --reveal shows it)".to_owned(),
-    }
-}
-
-/// Where in the body the fault is. A binary event's body is its `data`, and the pointer is
-/// always as in structured mode.
-fn fault(letter: &DeadLetter) -> Option<&str> {
-    let pointer = letter.summary.pointer.as_deref()?;
-    let is_structured = letter
-        .content_type
-        .as_deref()
-        .is_some_and(|kind| kind.to_lowercase().starts_with("application/cloudevents"));
-    let mut headers = letter.headers.as_object().into_iter().flatten();
-    let has_attributes = headers.any(|(name, _)| redact::is_attribute(name));
-    match has_attributes && !is_structured {
-        true => pointer.strip_prefix("/data"),
-        false => Some(pointer),
     }
 }
 

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::redact::{self, Personal};
-use crate::contract::{Repair, Timestamp};
+use crate::contract::Timestamp;
+use crate::desk::letters::{Change, changes};
+use crate::desk::redact::Personal;
 use crate::operator::output::table;
-use crate::pipeline::replay::{Letter, document};
 use crate::store::audit::{self, Act};
 use crate::store::dead_letters::DeadLetter;
 use crate::store::replays::{self, Attempt};
@@ -89,42 +89,6 @@ fn attempt_in_words(attempt: &Attempt) -> String {
         Some(other) => other.to_owned(),
     };
     format!("{outcome} (job {} by {}{repaired})", attempt.job, attempt.submitted_by)
-}
-
-/// A place that a repair changed.
-struct Change {
-    place: String,
-    before: Option<Value>,
-    after: Option<Value>,
-}
-
-impl Change {
-    fn words(&self) -> String {
-        let word = |value: &Option<Value>| value.as_ref().map_or("-".to_owned(), Value::to_string);
-        format!("{} → {}", word(&self.before), word(&self.after))
-    }
-
-    fn object(&self) -> Value {
-        json!({ "pointer": self.place, "before": self.before, "after": self.after })
-    }
-}
-
-/// What a repair changed, with what may not be seen masked.
-fn changes(letter: &DeadLetter, attempt: &Attempt, personal: Personal) -> Vec<Change> {
-    let Some(Ok(repair)) = attempt.patch.clone().map(Repair::from_json) else { return Vec::new() };
-    let before = document(&Letter::from(letter.clone())).unwrap_or_default();
-    let mut after = before.clone();
-    if repair.apply(&mut after).is_err() {
-        return Vec::new();
-    }
-    let places = Repair::between(&before, &after).map_or(Vec::new(), |repair| repair.places());
-    let [before, after] = [before, after].map(|document| redact::value(document, personal));
-    let change = |place: String| Change {
-        before: before.pointer(&place).cloned(),
-        after: after.pointer(&place).cloned(),
-        place,
-    };
-    places.into_iter().map(change).collect()
 }
 
 /// The broker's own account of how a message came into the dead queue: its `x-death` header,

@@ -1,23 +1,20 @@
 //! `otodoke deadlines list`: what will fire when.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
 
-use super::{PAGE, one, rule, tell_undecided};
+use super::{rule, tell_undecided};
 use crate::config::Settings;
-use crate::contract::{Rule, Span, Timestamp};
+use crate::contract::Rule;
+use crate::desk::cases::{called, named};
+use crate::desk::deadlines::{Deadline, Search};
+use crate::desk::period::{self, Limit};
+use crate::operator::archived::unknown;
 use crate::operator::database::connect;
 use crate::operator::order::case_name;
 use crate::operator::output::{say, table};
-use crate::operator::period::{self, Limit};
-use crate::pipeline::apply;
-use crate::rules::CaseId;
-use crate::store::cases::{self, Ahead};
-use crate::store::{self, SNAPSHOT, policies};
 
 /// List what will fire when, if nothing else arrives
 ///
@@ -48,150 +45,40 @@ pub struct ListArguments {
     json: bool,
 }
 
-/// The most cases that are looked at beyond those that the list is made of: a filter that
-/// hardly anything fits would else decide them all.
-const CASES_MAX: u64 = 5_000;
-
 pub async fn list(arguments: ListArguments, settings: &Settings) -> Result<ExitCode> {
     let mut connection = connect(settings).await?;
-    let mut search = Search {
-        rule: arguments.rule,
-        before: arguments.before.map(|limit| limit.beginning(settings)),
-        most: arguments.limit as usize,
-        ..Search::default()
-    };
+    let before = arguments.before.map(|limit| limit.beginning(settings));
+    let mut search = Search::new(arguments.rule, before, arguments.limit as usize);
     match &arguments.order {
-        Some(name) => search.of_one(&mut connection, name).await?,
+        Some(name) => {
+            if !search.of_one(&mut connection, name).await? {
+                return Err(unknown(&mut connection, &called(name), &named(name)).await?);
+            }
+        }
         None => search.of_all(&mut connection).await.context("the deadlines can't be read")?,
     }
     if arguments.json {
         let objects: Vec<Value> = search.nearest().map(object).collect();
         say(&serde_json::to_string_pretty(&objects)?)?;
-    } else if !search.found.is_empty() {
+    } else if !search.is_empty() {
         say(&rows(search.nearest()))?;
     }
-    search.hint();
+    hint(&search);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Something that time alone will bring.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Deadline {
-    until: Timestamp,
-    case: CaseId,
-    rule: Rule,
-    then: &'static str,
-    about: Option<String>,
-    due: bool,
-}
-
-/// The nearest deadlines found so far, never many more than are listed.
-#[derive(Debug, Default)]
-struct Search {
-    rule: Option<Rule>,
-    before: Option<Timestamp>,
-    most: usize,
-    found: BTreeSet<Deadline>,
-    more: bool,
-    examined: u64,
-    undecided: u64,
-    /// It gave up before it was certain of what it lists.
-    cut: bool,
-}
-
-impl Search {
-    async fn of_one(&mut self, conn: &mut PgConnection, name: &str) -> Result<()> {
-        let mut snapshot = conn.begin_with(SNAPSHOT).await?;
-        let clock = store::clock(&mut snapshot).await?;
-        if let Some(ahead) = one(&mut snapshot, name).await? {
-            self.examine(&mut snapshot, &ahead, clock).await?;
-        }
-        Ok(())
-    }
-
-    /// Goes through the cases in the order in which time changes them, as far as one of them
-    /// may still have a deadline that belongs into the list.
-    async fn of_all(&mut self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let mut snapshot = conn.begin_with(SNAPSHOT).await?;
-        let clock = store::clock(&mut snapshot).await?;
-        let settle = policies::longest_settle(&mut snapshot).await?;
-        let until = self.before.map(|before| before + settle);
-        let mut last: Option<Ahead> = None;
-        loop {
-            let page = cases::ahead(&mut snapshot, last.as_ref(), until, PAGE).await?;
-            for ahead in &page {
-                if self.is_done(ahead, settle) {
-                    return Ok(());
-                }
-                self.examine(&mut snapshot, ahead, clock).await?;
-            }
-            match page.last() {
-                Some(end) => last = Some(end.clone()),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Whether nothing of this case, nor of those after it, can be among the nearest.
-    fn is_done(&mut self, ahead: &Ahead, settle: Span) -> bool {
-        let last = self.found.iter().nth(self.most.saturating_sub(1));
-        if last.is_some_and(|last| last.until < ahead.next_at - settle) {
-            self.more = true;
-            return true;
-        }
-        self.cut = self.examined >= CASES_MAX + self.most as u64;
-        self.cut
-    }
-
-    async fn examine(
-        &mut self,
-        conn: &mut PgConnection,
-        ahead: &Ahead,
-        clock: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        self.examined += 1;
-        let waits = match apply::waits(conn, ahead, clock).await? {
-            None => return Ok(()),
-            Some(Err(_)) => {
-                self.undecided += 1;
-                return Ok(());
-            }
-            Some(Ok(waits)) => waits,
-        };
-        for wait in waits {
-            let (until, case) = (wait.until, ahead.case.clone());
-            if self.rule.is_some_and(|rule| rule != wait.rule)
-                || self.before.is_some_and(|before| until >= before)
-            {
-                continue;
-            }
-            let (rule, then, about) = (wait.rule, wait.then, wait.about);
-            self.found.insert(Deadline { until, case, rule, then, about, due: until <= clock });
-            // One more than is listed tells whether there are more.
-            if self.found.len() > self.most + 1 {
-                self.found.pop_last();
-            }
-        }
-        Ok(())
-    }
-
-    fn nearest(&self) -> impl Iterator<Item = &Deadline> {
-        self.found.iter().take(self.most)
-    }
-
-    fn hint(&self) {
-        tell_undecided(self.undecided);
-        if self.cut {
-            eprintln!(
-                "only the {} cases that are due first were looked at: narrow with --before or \
-                 --order",
-                self.examined
-            );
-        } else if self.more || self.found.len() > self.most {
-            eprintln!("there are more than {}: ask for them with --limit", self.most);
-        } else if self.found.is_empty() {
-            eprintln!("nothing is waited for");
-        }
+fn hint(search: &Search) {
+    tell_undecided(search.undecided);
+    if search.cut {
+        eprintln!(
+            "only the {} cases that are due first were looked at: narrow with --before or \
+             --order",
+            search.examined
+        );
+    } else if search.has_more() {
+        eprintln!("there are more than {}: ask for them with --limit", search.most);
+    } else if search.is_empty() {
+        eprintln!("nothing is waited for");
     }
 }
 

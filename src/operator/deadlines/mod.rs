@@ -7,13 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use sqlx::PgConnection;
 
-use super::archived::unknown;
-use super::order::{called, named};
 use crate::config::Settings;
 use crate::contract::Rule;
-use crate::store::cases::{self, Ahead};
 
 /// Look ahead: list, simulate
 #[derive(Subcommand, Debug)]
@@ -27,20 +23,6 @@ pub async fn deadlines(command: DeadlinesCommand, settings: &Settings) -> Result
         DeadlinesCommand::List(arguments) => list::list(arguments, settings).await,
         DeadlinesCommand::Simulate(arguments) => simulate::simulate(arguments, settings).await,
     }
-}
-
-/// Cases looked at in one snapshot.
-const PAGE: i64 = 100;
-
-/// One case by its name, as it stands ahead; `None` where time alone doesn't change it.
-async fn one(conn: &mut PgConnection, name: &str) -> Result<Option<Ahead>> {
-    let called = called(name);
-    for case in &called {
-        if let Some(next_at) = cases::next_at(conn, case).await? {
-            return Ok(next_at.map(|next_at| Ahead { case: case.clone(), next_at }));
-        }
-    }
-    Err(unknown(conn, &called, &named(name)).await?)
 }
 
 /// A rule's id, for clap.

@@ -8,14 +8,17 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-use super::{PAGE, one, tell_undecided};
+use super::tell_undecided;
 use crate::config::Settings;
 use crate::contract::{Span, Timestamp};
+use crate::desk::cases::{called, named};
+use crate::desk::deadlines::{PAGE, one};
+use crate::desk::period::{self, Limit};
 use crate::operator::Usage;
+use crate::operator::archived::unknown;
 use crate::operator::database::connect;
 use crate::operator::order::case_name;
 use crate::operator::output::{progress, say, table};
-use crate::operator::period::{self, Limit};
 use crate::pipeline::apply::{self, ChangeKind, Foreseen};
 use crate::processor::door_settings;
 use crate::rules::CaseId;
@@ -87,8 +90,9 @@ impl Simulation {
     async fn of_one(&mut self, conn: &mut PgConnection, name: &str) -> Result<()> {
         let mut snapshot = conn.begin_with(SNAPSHOT).await?;
         match one(&mut snapshot, name).await? {
-            Some(ahead) => self.look(&mut snapshot, &ahead.case).await,
-            None => Ok(()),
+            Some(Some(ahead)) => self.look(&mut snapshot, &ahead.case).await,
+            Some(None) => Ok(()),
+            None => Err(unknown(&mut snapshot, &called(name), &named(name)).await?),
         }
     }
 

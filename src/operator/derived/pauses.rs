@@ -8,10 +8,10 @@ use sqlx::Connection;
 
 use crate::config::Settings;
 use crate::contract::Timestamp;
+use crate::desk::who::who;
 use crate::operator::database::connect;
 use crate::operator::output::{say, table};
 use crate::operator::tail::type_name;
-use crate::operator::who::who;
 use crate::store::audit;
 use crate::store::pauses::{self, Pause, Waiting};
 

@@ -10,7 +10,7 @@ use super::archives::Archives;
 use super::find::{Found, find};
 use super::letters::Letters;
 use super::report::Report;
-use crate::operator::who::who;
+use crate::desk::who::who;
 use crate::rules::personal::{Pseudonyms, Trail};
 use crate::store::groups::{self, Group};
 use crate::store::{CaseSet, audit, forgetting};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::operator::dead_letters::redact::{self, Personal};
+use crate::desk::redact::{self, Personal};
 use crate::rules::personal::Trail;
 use crate::store::forgetting::{self, Letter};
 

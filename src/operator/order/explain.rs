@@ -3,18 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use sqlx::PgConnection;
 
 use super::order_id;
 use super::story;
 use crate::config::Settings;
-use crate::contract::{Identifier, Timestamp};
+use crate::contract::Identifier;
+use crate::desk::cases::{THREAD, called, explained, named};
+use crate::desk::period::{self, Limit};
 use crate::operator::archived::unknown;
 use crate::operator::database::connect;
 use crate::operator::output::say;
-use crate::operator::period::{self, Limit};
-use crate::pipeline::apply::{self, Explanation};
-use crate::rules::CaseId;
 
 /// Explain an order: its history, the rules that fired, and what it waits for
 ///
@@ -46,13 +44,10 @@ pub fn case_name(text: &str) -> Result<String, String> {
     order_id(id).map(|_| text.trim().to_owned())
 }
 
-/// What a thread's id is told by.
-pub const THREAD: &str = "thread:";
-
 pub async fn explain(arguments: ExplainArguments, settings: &Settings) -> Result<ExitCode> {
     let as_of = arguments.as_of.map(|limit| limit.end(settings));
     let mut connection = connect(settings).await?;
-    let Some(explanation) = find(&mut connection, &arguments.case, as_of).await? else {
+    let Some(explanation) = explained(&mut connection, &arguments.case, as_of).await? else {
         let cases = called(&arguments.case);
         return Err(unknown(&mut connection, &cases, &named(&arguments.case)).await?);
     };
@@ -64,34 +59,5 @@ pub async fn explain(arguments: ExplainArguments, settings: &Settings) -> Result
     match explanation.decision {
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(problem) => bail!("{} can't be decided: {problem}", explanation.case),
-    }
-}
-
-/// The cases that a name may mean. An order's id may itself begin with `thread:`, so orders
-/// come first.
-pub fn called(name: &str) -> Vec<CaseId> {
-    let order = Identifier::new(name).map(CaseId::Order);
-    let thread = name.strip_prefix(THREAD).and_then(Identifier::new).map(CaseId::Thread);
-    order.into_iter().chain(thread).collect()
-}
-
-async fn find(
-    conn: &mut PgConnection,
-    name: &str,
-    as_of: Option<Timestamp>,
-) -> Result<Option<Explanation>> {
-    for case in called(name) {
-        if let Some(explanation) = apply::explain(conn, &case, as_of).await? {
-            return Ok(Some(explanation));
-        }
-    }
-    Ok(None)
-}
-
-/// A case that nothing is known of, in words.
-pub fn named(case: &str) -> String {
-    match case.strip_prefix(THREAD) {
-        Some(thread) => format!("a thread {thread}"),
-        None => format!("an order {case}"),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::order_id;
 use crate::config::Settings;
 use crate::contract::Identifier;
-use crate::operator::amount::major;
+use crate::desk::amount::major;
 use crate::operator::archived::sentence;
 use crate::operator::database::connect;
 use crate::operator::output::{say, table};

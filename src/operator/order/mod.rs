@@ -13,7 +13,7 @@ use clap::Subcommand;
 use crate::config::Settings;
 use crate::contract::Identifier;
 
-pub use explain::{called, case_name, named};
+pub use explain::case_name;
 
 /// Look at an order: show, find, explain
 #[derive(Subcommand, Debug)]

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::contract::{EventRef, Timestamp};
+use crate::desk::story::about;
 use crate::operator::output::table;
 use crate::pipeline::apply::{Explanation, Told};
 use crate::rules::{CaseId, Decision, Firing, Wait};
@@ -96,30 +97,6 @@ fn waits(decision: &Decision, as_of: Timestamp) -> String {
 
 fn named(key: &EventRef) -> String {
     format!("{} {}", key.source, key.id)
-}
-
-/// The members of an event's data that say what it is about: ids and words, never what a
-/// person wrote or who it is.
-const ABOUT: [&str; 14] = [
-    "attempt_id",
-    "package_id",
-    "refund_id",
-    "settles",
-    "message_id",
-    "thread_id",
-    "claim_id",
-    "from",
-    "actor",
-    "status",
-    "topic",
-    "action",
-    "granted",
-    "amount",
-];
-
-fn about(told: &Told) -> impl Iterator<Item = (&'static str, Value)> {
-    let facts = told.event.input.facts();
-    ABOUT.into_iter().filter_map(move |name| Some((name, facts.get(name)?.clone())))
 }
 
 fn about_in_words(told: &Told, case: &CaseId) -> String {

@@ -14,7 +14,7 @@ use super::letters::Named;
 use super::report::Found;
 use crate::contract::archive::{Group, Row, RowKind};
 use crate::contract::{Span, Timestamp};
-use crate::operator::who::who;
+use crate::desk::who::who;
 use crate::pipeline::archive::Archive;
 use crate::rules::CaseId;
 use crate::store::pruning::{self, Open, Size};

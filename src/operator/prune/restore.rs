@@ -8,10 +8,10 @@ use sqlx::PgConnection;
 
 use super::PruneArguments;
 use crate::config::Settings;
+use crate::desk::cases::{called, named};
+use crate::desk::who::who;
 use crate::operator::archived::unknown;
-use crate::operator::order::{called, named};
 use crate::operator::output::say;
-use crate::operator::who::who;
 use crate::processor::{door, pool};
 use crate::rules::CaseId;
 use crate::store::{CaseSet, audit, cases, partitions, pruning};

@@ -12,7 +12,7 @@ use super::read::Reported;
 use super::row::ReportedLine;
 use super::words;
 use crate::contract::Identifier;
-use crate::operator::amount::Amount;
+use crate::desk::amount::Amount;
 use crate::operator::report;
 use crate::store::reconcile as store;
 

@@ -26,9 +26,9 @@ use self::tell::Told;
 use super::Usage;
 use super::database::connect;
 use super::output::say;
-use super::period::{self, Limit};
 use crate::config::Settings;
 use crate::contract::{Identifier, Timestamp};
+use crate::desk::period::{self, Limit};
 use crate::store::SNAPSHOT;
 use crate::store::report::Range;
 

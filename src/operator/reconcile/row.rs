@@ -7,7 +7,7 @@ use csv::StringRecord;
 
 use super::columns::{Column, Columns, Kind};
 use crate::contract::Identifier;
-use crate::operator::amount::Amount;
+use crate::desk::amount::Amount;
 
 /// A row, and what its fields are.
 pub struct Row<'a> {

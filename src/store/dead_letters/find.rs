@@ -21,9 +21,12 @@ pub struct Filter {
     pub until: Option<Timestamp>,
     /// In the detail, or in the body's bytes.
     pub text: Option<String>,
+    /// Of the group with this place and cause, as [`Group`] tells them.
+    pub place: Option<String>,
+    pub cause: Option<String>,
 }
 
-/// A statement with the conditions of a filter, which [`bound`] binds as $1 to $9.
+/// A statement with the conditions of a filter, which [`bound`] binds as $1 to $11.
 macro_rules! filtered {
     ($head:literal, $tail:literal) => {
         concat!(
@@ -36,7 +39,9 @@ macro_rules! filtered {
                AND ($7::timestamptz IS NULL OR last_seen_at <= $7)
                AND ($8::bytea IS NULL OR position($8 IN body) > 0)
                AND ($9::text IS NULL OR position($9 IN detail) > 0
-                    OR position(convert_to($9, 'UTF8') IN body) > 0) ",
+                    OR position(convert_to($9, 'UTF8') IN body) > 0)
+               AND ($10::text IS NULL OR coalesce(place, '') = $10)
+               AND ($11::text IS NULL OR cause = $11) ",
             $tail
         )
     };
@@ -58,6 +63,8 @@ macro_rules! bound {
             .bind($filter.until.map(sql_time))
             .bind(quoted)
             .bind(&$filter.text)
+            .bind(&$filter.place)
+            .bind(&$filter.cause)
     }};
 }
 
@@ -92,8 +99,8 @@ pub async fn list(
     let query = sqlx::query_as(filtered!(
         "SELECT id, stream, routing_key, event_source, event_id, event_type, code, detail, pointer,
                 attempts, first_seen_at, last_seen_at, status",
-        "AND ($10::timestamptz IS NULL OR (last_seen_at, id) < ($10, $11))
-         ORDER BY last_seen_at DESC, id DESC LIMIT $12"
+        "AND ($12::timestamptz IS NULL OR (last_seen_at, id) < ($12, $13))
+         ORDER BY last_seen_at DESC, id DESC LIMIT $14"
     ));
     bound!(query, filter)
         .bind(before.map(|(time, _)| sql_time(time)))
@@ -107,6 +114,12 @@ pub async fn list(
 pub async fn ids(conn: &mut PgConnection, filter: &Filter) -> Result<Vec<Uuid>> {
     let query = sqlx::query_scalar(filtered!("SELECT id", ""));
     bound!(query, filter).fetch_all(conn).await
+}
+
+/// How many fit, counted up to `most`.
+pub async fn count(conn: &mut PgConnection, filter: &Filter, most: i64) -> Result<i64> {
+    let query = sqlx::query_scalar(filtered!("SELECT count(*) FROM (SELECT", "LIMIT $12) letters"));
+    bound!(query, filter).bind(most).fetch_one(conn).await
 }
 
 /// Dead letters with one thing wrong with them.
@@ -131,7 +144,7 @@ pub async fn groups(conn: &mut PgConnection, filter: &Filter, limit: i64) -> Res
         "SELECT count(*), code, event_type, place, cause, min(first_seen_at) AS first_seen_at,
                 max(last_seen_at) AS last_seen_at, max(id::text)::uuid AS example",
         "GROUP BY code, event_type, place, cause
-         ORDER BY count(*) DESC, code, event_type, place, cause LIMIT $10"
+         ORDER BY count(*) DESC, code, event_type, place, cause LIMIT $12"
     ));
     bound!(query, filter).bind(limit).fetch_all(conn).await
 }
@@ -174,7 +187,7 @@ pub async fn page(
     let query = sqlx::query_as(filtered!(
         "SELECT id, stream, routing_key, event_source, event_id, event_type, code, detail, pointer,
                 attempts, first_seen_at, last_seen_at, status, content_type, body, headers",
-        "AND ($10::uuid IS NULL OR id > $10) ORDER BY id LIMIT $11"
+        "AND ($12::uuid IS NULL OR id > $12) ORDER BY id LIMIT $13"
     ));
     bound!(query, filter).bind(after).bind(limit).fetch_all(conn).await
 }

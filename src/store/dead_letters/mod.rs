@@ -10,7 +10,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use end::{Discarded, discard};
-pub use find::{DeadLetter, Filter, Group, Place, Summary, groups, ids, list, page, show, some};
+pub use find::{
+    DeadLetter, Filter, Group, Place, Summary, count, groups, ids, list, page, show, some,
+};
 
 use super::{Digest, Result, digest, sql_time};
 use crate::contract::{Rejection, Stream, Timestamp};

@@ -8,16 +8,16 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
-use sqlx::{Acquire, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::redact::{self, Personal};
 use crate::config::Settings;
 use crate::contract::Timestamp;
+use crate::desk::redact::{self, Personal};
+use crate::desk::replays::{self as replays_desk, Turn, Turned};
+use crate::desk::who::who;
 use crate::operator::database::connect;
 use crate::operator::output::{say, table};
-use crate::operator::who::who;
-use crate::store::audit;
 use crate::store::replays::{self, Job};
 
 /// Replay jobs: list, show, pause, resume, cancel; by itself it lists them
@@ -81,16 +81,16 @@ pub async fn jobs(arguments: JobsArguments, settings: &Settings) -> Result<ExitC
         JobsCommand::List(arguments) => return list(&mut conn, &arguments).await,
         JobsCommand::Show(arguments) => return show::show(&mut conn, arguments, settings).await,
         JobsCommand::Pause(PauseArguments { job }) => {
-            turn(&mut conn, job, &["running"], "paused", "pause").await?;
+            turn(&mut conn, job, Turn::Pause).await?;
         }
         JobsCommand::Resume(ResumeArguments { job }) => {
-            turn(&mut conn, job, &["paused", "stopped"], "running", "resume").await?;
+            turn(&mut conn, job, Turn::Resume).await?;
             eprintln!(
                 "a running processor goes on with it; `dead-letters jobs show {job} --follow` does it where none runs"
             );
         }
         JobsCommand::Cancel(CancelArguments { job }) => {
-            turn(&mut conn, job, &["running", "paused", "stopped"], "cancelled", "cancel").await?;
+            turn(&mut conn, job, Turn::Cancel).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -160,23 +160,15 @@ pub fn object(job: &Job) -> Value {
     })
 }
 
-async fn turn(conn: &mut PgConnection, id: Uuid, from: &[&str], to: &str, act: &str) -> Result<()> {
-    let mut transaction = conn.begin().await?;
-    let why = format!("{act} by {}", who());
-    let why = (to != "running").then_some(why.as_str());
-    if !replays::turn(&mut transaction, id, from, to, why).await? {
-        let Some(job) = replays::job(&mut transaction, id).await? else {
-            bail!("there is no job {id}")
-        };
-        bail!("the job is {}: there is nothing to {act}", job.state);
-    }
-    if to == "cancelled" {
-        let released = replays::release(&mut transaction, id).await?;
+async fn turn(conn: &mut PgConnection, id: Uuid, turn: Turn) -> Result<()> {
+    let released = match replays_desk::turn(conn, id, turn, &who()).await? {
+        Turned::Unknown => bail!("there is no job {id}"),
+        Turned::Unfit(state) => bail!("the job is {state}: there is nothing to {}", turn.act()),
+        Turned::Done { released } => released,
+    };
+    if turn == Turn::Cancel {
         eprintln!("{released} letters are free again");
     }
-    let (who, target) = (who(), id.to_string());
-    audit::record(&mut transaction, &who, act, Some(&target), &json!({})).await?;
-    transaction.commit().await?;
-    eprintln!("job {id} is {to}");
+    eprintln!("job {id} is {}", turn.state());
     Ok(())
 }

@@ -10,9 +10,9 @@ use sqlx::PgConnection;
 
 use super::ReplayArguments;
 use crate::contract::Repair;
+use crate::desk::redact::{self, Personal};
+use crate::desk::who::who;
 use crate::operator::Usage;
-use crate::operator::dead_letters::redact::{self, Personal};
-use crate::operator::who::who;
 use crate::pipeline::replay::{Letter, document};
 use crate::store::audit;
 use crate::store::dead_letters::{self, DeadLetter, Filter};
@@ -101,17 +101,4 @@ fn open_editor(path: &Path) -> Result<()> {
         bail!("{editor} ended with an error, so nothing was done");
     }
     Ok(())
-}
-
-impl From<DeadLetter> for Letter {
-    fn from(letter: DeadLetter) -> Letter {
-        Letter {
-            stream: letter.summary.stream,
-            routing_key: letter.summary.routing_key,
-            content_type: letter.content_type,
-            event_type: letter.summary.event_type,
-            headers: letter.headers,
-            body: letter.body,
-        }
-    }
 }

@@ -4,7 +4,6 @@
 mod mend;
 mod rehearse;
 mod report;
-mod select;
 mod submit;
 
 use std::path::PathBuf;
@@ -17,8 +16,10 @@ use super::filters::Filters;
 use super::jobs::follow;
 use crate::config::Settings;
 use crate::contract::repair;
+use crate::desk::replays::select;
 use crate::operator::database::connect;
-use crate::operator::output::say;
+use crate::operator::output::{progress, say};
+use crate::store::dead_letters;
 
 /// Bring refused messages through the door again, as they came or repaired
 ///
@@ -86,7 +87,11 @@ pub async fn replay(arguments: ReplayArguments, settings: &Settings) -> Result<E
     let mut connection = connect(settings).await?;
     let filter = arguments.filters.filter(settings);
     let repair = mend::repair(&mut connection, &arguments, &filter).await?;
-    let selection = select::select(&mut connection, &filter, repair.as_ref(), settings).await?;
+    let ids = dead_letters::ids(&mut connection, &filter).await?;
+    let bar = progress(Some(ids.len() as u64), "{bar:40} {pos}/{len} judged {eta} left");
+    let skew = settings.pipeline.max_clock_skew;
+    let selection = select(&mut connection, &ids, repair.as_ref(), skew, || bar.inc(1)).await?;
+    bar.finish_and_clear();
     if selection.is_empty() {
         match arguments.filters.names_one() {
             true => bail!("there is no such dead letter"),

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::ReplayArguments;
-use super::select::Selection;
 use crate::contract::{Rejection, Repair};
-use crate::operator::dead_letters::redact::{self, Personal};
+use crate::desk::redact::{self, Personal};
+use crate::desk::replays::Selection;
 use crate::operator::output::{say, table};
 use crate::pipeline::apply::{Change, ChangeKind, Fate, Rehearsal, RowChange};
 

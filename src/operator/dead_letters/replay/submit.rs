@@ -2,17 +2,16 @@
 
 use anyhow::{Result, bail};
 use serde_json::json;
-use sqlx::{Acquire, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::ReplayArguments;
 use super::report::tell_refused;
-use super::select::Selection;
 use crate::contract::Repair;
+use crate::desk::replays::{self, Selection};
+use crate::desk::who::who;
 use crate::operator::output::say;
-use crate::operator::who::who;
-use crate::store::audit;
-use crate::store::replays::{self, NewJob, Submitted};
+use crate::store::replays::{NewJob, Submitted};
 
 /// Submits what is valid, and says what is left out; `None` where nothing is left to do.
 pub async fn submit(
@@ -45,21 +44,9 @@ pub async fn submit(
         max_failures: arguments.max_failures,
     };
     let letters: Vec<Uuid> = selection.valid.iter().map(|candidate| candidate.letter).collect();
-    let submitted = record(conn, &job, &letters).await?;
+    let submitted = replays::submit(conn, &job, &letters).await?;
     tell(arguments, &job, &letters, &submitted)?;
     Ok((submitted.claimed > 0).then_some(job.id))
-}
-
-async fn record(conn: &mut PgConnection, job: &NewJob, letters: &[Uuid]) -> Result<Submitted> {
-    let mut transaction = conn.begin().await?;
-    let submitted = replays::submit(&mut transaction, job, letters).await?;
-    if submitted.claimed > 0 {
-        let detail = json!({ "letters": submitted.claimed, "filter": job.filter });
-        let id = job.id.to_string();
-        audit::record(&mut transaction, &job.submitted_by, "replay", Some(&id), &detail).await?;
-    }
-    transaction.commit().await?;
-    Ok(submitted)
 }
 
 fn tell(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::operator::amount::Amount;
+use crate::desk::amount::Amount;
 
 const ALL: &str =
     "amazon-order-id\tbuyer-name\tpurchase-date\torder-status\tsku\tquantity\tcurrency\titem-price";

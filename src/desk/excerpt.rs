@@ -4,16 +4,36 @@ use serde_json::Value;
 
 const MARK: &str = "   <-- here";
 
+/// A line of JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub text: String,
+    /// The fault is here.
+    pub is_marked: bool,
+    /// The member that is missing here.
+    pub without: Option<String>,
+}
+
+/// The value's lines as a terminal shows them.
+pub fn lines(value: &Value, pointer: Option<&str>) -> Vec<String> {
+    let plain = |line: Line| match (line.is_marked, line.without) {
+        (false, _) => line.text,
+        (true, None) => line.text + MARK,
+        (true, Some(name)) => format!("{}{MARK}, without {name}", line.text),
+    };
+    marked(value, pointer).into_iter().map(plain).collect()
+}
+
 /// The value's lines. Where the pointer names a member that isn't there, what should hold it
 /// is marked.
-pub fn lines(value: &Value, pointer: Option<&str>) -> Vec<String> {
+pub fn marked(value: &Value, pointer: Option<&str>) -> Vec<Line> {
     let mut lines = Lines { lines: Vec::new(), fault: pointer.map(|at| existing(value, at)) };
     lines.add("", "", value, "", 0);
     let missing =
         pointer.filter(|at| value.pointer(at).is_none()).and_then(|at| at.rsplit('/').next());
     if let Some(name) = missing {
-        for line in lines.lines.iter_mut().filter(|line| line.ends_with(MARK)) {
-            line.push_str(&format!(", without {name}"));
+        for line in lines.lines.iter_mut().filter(|line| line.is_marked) {
+            line.without = Some(name.to_owned());
         }
     }
     lines.lines
@@ -29,7 +49,7 @@ fn existing<'a>(value: &Value, pointer: &'a str) -> &'a str {
 }
 
 struct Lines<'a> {
-    lines: Vec<String>,
+    lines: Vec<Line>,
     fault: Option<&'a str>,
 }
 
@@ -45,7 +65,7 @@ impl Lines<'_> {
                     let end = if index + 1 < members.len() { "," } else { "" };
                     self.add(&pointer, &label, member, end, depth + 1);
                 }
-                self.lines.push(format!("{}}}{end}", indent(depth)));
+                self.close(depth, &format!("}}{end}"));
             }
             Value::Array(elements) if !elements.is_empty() => {
                 self.push(pointer, depth, &format!("{label}["));
@@ -54,15 +74,21 @@ impl Lines<'_> {
                     let end = if index + 1 < elements.len() { "," } else { "" };
                     self.add(&pointer, "", element, end, depth + 1);
                 }
-                self.lines.push(format!("{}]{end}", indent(depth)));
+                self.close(depth, &format!("]{end}"));
             }
             scalar => self.push(pointer, depth, &format!("{label}{scalar}{end}")),
         }
     }
 
     fn push(&mut self, pointer: &str, depth: usize, text: &str) {
-        let mark = if self.fault == Some(pointer) { MARK } else { "" };
-        self.lines.push(format!("{}{text}{mark}", indent(depth)));
+        let is_marked = self.fault == Some(pointer);
+        let text = format!("{}{text}", indent(depth));
+        self.lines.push(Line { text, is_marked, without: None });
+    }
+
+    fn close(&mut self, depth: usize, text: &str) {
+        let text = format!("{}{text}", indent(depth));
+        self.lines.push(Line { text, is_marked: false, without: None });
     }
 }
 

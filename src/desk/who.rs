@@ -11,7 +11,7 @@ pub fn who() -> String {
 }
 
 /// As a column can hold it and a terminal can show it.
-fn cleaned(name: &str) -> Option<String> {
+pub fn cleaned(name: &str) -> Option<String> {
     let name: String = name.chars().filter(|c| !c.is_control()).take(128).collect();
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }

@@ -1,15 +1,12 @@
 //! The letters of a replay, each judged before anything is done.
 
-use anyhow::Result;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::config::Settings;
-use crate::contract::{EventRef, Identifier, Rejection, Repair, Timestamp};
-use crate::operator::output::progress;
+use crate::contract::{EventRef, Identifier, Rejection, Repair, Span, Timestamp};
 use crate::pipeline::replay::judge;
-use crate::store;
-use crate::store::dead_letters::{self, DeadLetter, Filter};
+use crate::store::dead_letters::{self, DeadLetter};
+use crate::store::{self, Result};
 
 /// Letters in memory at a time: what was refused for its size may be as large as the broker lets
 /// it be.
@@ -41,43 +38,35 @@ impl Selection {
     }
 }
 
-/// Judges all letters that fit.
+/// Judges these letters; `judged` is called after each.
 pub async fn select(
     conn: &mut PgConnection,
-    filter: &Filter,
+    ids: &[Uuid],
     repair: Option<&Repair>,
-    settings: &Settings,
+    skew: Span,
+    judged: impl Fn(),
 ) -> Result<Selection> {
-    let ids = dead_letters::ids(conn, filter).await?;
     let now = store::clock(conn).await?;
-    let bar = progress(Some(ids.len() as u64), "{bar:40} {pos}/{len} judged {eta} left");
     let mut selection = Selection::default();
     for page in ids.chunks(PAGE) {
         for letter in dead_letters::some(conn, page).await? {
-            selection.add(letter, repair, now, settings);
-            bar.inc(1);
+            selection.add(letter, repair, now, skew);
+            judged();
         }
     }
-    bar.finish_and_clear();
     selection.valid.sort_unstable();
     selection.refused.sort_by_key(|(id, _)| *id);
     Ok(selection)
 }
 
 impl Selection {
-    fn add(
-        &mut self,
-        letter: DeadLetter,
-        repair: Option<&Repair>,
-        now: Timestamp,
-        settings: &Settings,
-    ) {
+    fn add(&mut self, letter: DeadLetter, repair: Option<&Repair>, now: Timestamp, skew: Span) {
         let id = letter.summary.id;
         if letter.summary.status == "replayed" {
             self.replayed += 1;
             return;
         }
-        let received = judge(letter.into(), repair, now, settings.pipeline.max_clock_skew);
+        let received = judge(letter.into(), repair, now, skew);
         match received.judged {
             Err(rejection) => self.refused.push((id, rejection)),
             Ok(accepted) => self.valid.push(Candidate {
