@@ -97,7 +97,9 @@ impl Session {
         // A connection from the pool that ends a session must not keep its locks.
         leases.close_on_drop();
         answered(outbox::prepare(&mut leases)).await?;
-        let leaving = Leaving::through(Lent::from(&shared.pool).await?, shared.clone());
+        let mut confirming = Lent::from(&shared.pool).await?;
+        answered(outbox::prepare(&mut confirming)).await?;
+        let leaving = Leaving::through(confirming, shared.clone());
         Ok(Session {
             shared: shared.clone(),
             leases,
