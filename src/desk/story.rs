@@ -89,7 +89,7 @@ pub fn timeline(explanation: &Explanation, recorded: Option<&[Recorded]>) -> Vec
         }
     }
     entries.extend(recorded.into_iter().flatten().flat_map(derived));
-    entries.sort_by(|a, b| (a.time, a.kind).cmp(&(b.time, b.kind)));
+    entries.sort_by_key(|entry| (entry.time, entry.kind));
     entries
 }
 

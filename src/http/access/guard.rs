@@ -91,10 +91,9 @@ pub struct Operator(pub Actor);
 #[derive(Clone, Debug)]
 pub struct Revealer(pub Actor);
 
-fn actor(parts: &Parts) -> Result<Actor, Response> {
+fn actor(parts: &Parts) -> Result<Actor, StatusCode> {
     // Not there: a route that the guard doesn't stand before.
-    let actor = parts.extensions.get::<Actor>().cloned();
-    actor.ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    parts.extensions.get::<Actor>().cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn lacking(parts: &Parts, role: &'static str) -> Response {
@@ -109,7 +108,7 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let actor = actor(parts)?;
+        let actor = actor(parts).map_err(IntoResponse::into_response)?;
         if actor.roles.operator { Ok(Operator(actor)) } else { Err(lacking(parts, "operator")) }
     }
 }
@@ -118,7 +117,7 @@ impl<S: Sync> FromRequestParts<S> for Revealer {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let actor = actor(parts)?;
+        let actor = actor(parts).map_err(IntoResponse::into_response)?;
         if actor.roles.revealer { Ok(Revealer(actor)) } else { Err(lacking(parts, "revealer")) }
     }
 }

@@ -155,7 +155,7 @@ impl One {
         let lines: Vec<_> = all.into_iter().skip(first).take(LINES).map(shortened).collect();
         let left_out_after = count - first - lines.len();
         let headers = excerpt::lines(&letter.headers, None);
-        let headers: Vec<String> = headers.into_iter().take(LINES).map(|line| cut(line)).collect();
+        let headers: Vec<String> = headers.into_iter().take(LINES).map(cut).collect();
         let headers = headers.join("\n");
         One { v, letter, lines, left_out_before: first, left_out_after, headers }
     }
