@@ -52,7 +52,7 @@ async fn who_has_a_token_signs_in_and_does_what_the_role_allows() {
     let asked = console.client.get("/orders?q=O-1");
     assert_eq!(
         (asked.status, asked.header("location")),
-        (303, Some("/sign-in?next=/orders%3Fq%3DO-1"))
+        (303, Some("/sign-in?next=%2Forders%3Fq%3DO-1"))
     );
     let client = console.client.clone();
     let sign_in =

@@ -66,21 +66,8 @@ fn deny(
 /// To sign in, and back to where somebody wanted to go.
 fn to_sign_in(uri: &Uri) -> Response {
     let next = uri.path_and_query().map_or("/", |next| next.as_str());
-    let next: String = form_urlencoded(next);
-    Redirect::to(&format!("/sign-in?next={next}")).into_response()
-}
-
-fn form_urlencoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => {
-                encoded.push(char::from(byte));
-            }
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
+    let query = crate::http::console::query([("next", next)]);
+    Redirect::to(&format!("/sign-in{query}")).into_response()
 }
 
 /// Who may act.
