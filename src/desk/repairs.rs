@@ -35,10 +35,10 @@ pub fn from_json(patch: Value) -> Result<Repair, RepairError> {
 }
 
 /// What a merge patch puts where; what it sets to null it takes away. It goes into objects that
-/// are there.
+/// are there; an empty one changes nothing.
 fn merge(pointer: &str, patch: &Value, operations: &mut Vec<Value>) {
     match patch {
-        Value::Object(members) if !members.is_empty() => {
+        Value::Object(members) => {
             for (name, member) in members {
                 let name = name.replace('~', "~0").replace('/', "~1");
                 merge(&format!("{pointer}/{name}"), member, operations);
@@ -75,6 +75,14 @@ mod tests {
         let repair = read(r#"{"data": {"a/b": null, "c": {"d": [3]}}}"#).unwrap().unwrap();
         repair.apply(&mut event).unwrap();
         assert_eq!(event, json!({ "data": { "c": { "d": [3] } } }));
+    }
+
+    #[test]
+    fn an_empty_object_of_a_merge_patch_empties_nothing() {
+        let mut event = json!({ "data": { "currency": "yen", "phone": "1" } });
+        let repair = read(r#"{"data": {}, "id": "2"}"#).unwrap().unwrap();
+        repair.apply(&mut event).unwrap();
+        assert_eq!(event, json!({ "id": "2", "data": { "currency": "yen", "phone": "1" } }));
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn span_context(parent: &str, state: Option<&str>) -> Option<SpanContext> {
     let span = SpanId::from_hex(fields.next()?).ok()?;
     let flags = TraceFlags::new(u8::from_str_radix(fields.next()?, 16).ok()?);
     let state = state.and_then(|state| state.parse::<TraceState>().ok()).unwrap_or_default();
-    Some(SpanContext::new(trace, span, flags, true, state))
+    Some(SpanContext::new(trace, span, flags, true, state)).filter(SpanContext::is_valid)
 }
 
 /// What the conventions name of a message on RabbitMQ.
